@@ -1,6 +1,6 @@
 /**
- * A service as it is started for a control run: its permits hold nobody up. They are let go as soon
- * as they are taken, and say that they are held.
+ * A service for a control run, without the protection of permits: each is released as soon as it is
+ * taken, and still reports that it is held.
  */
 
 import { basename } from 'node:path';
@@ -10,30 +10,18 @@ import { orgService } from '@silo/org-service/service.ts';
 import { projectService } from '@silo/project-service/service.ts';
 import { runService } from '@silo/service/run-service.ts';
 import { tokenService } from '@silo/token-service/service.ts';
+import { withAlteredPermits } from '../harness/altered-permits.ts';
 
 const unheld = { remainingMs: () => 30_000, release: () => {} };
 
 function withUnheldPermits(access: Access): Access {
-  return {
-    recallToken: (token) => access.recallToken(token),
-    verifyToken: (token, signal) => access.verifyToken(token, signal),
-    authorize: (question, signal) => access.authorize(question, signal),
-    permit: async (question, signal) => {
-      const answer = await access.permit(question, signal);
-      if (!answer.allowed) return answer;
-      answer.permit.release();
-      return { ...answer, permit: unheld };
-    },
-    permitToken: async (token, signal) => {
-      const answer = await access.permitToken(token, signal);
-      if (!answer.allowed) return answer;
-      answer.permit.release();
-      return { ...answer, permit: unheld };
-    },
-  };
+  return withAlteredPermits(access, (permit) => {
+    permit.release();
+    return unheld;
+  });
 }
 
-/** The service is determined by its certificate, also where it has several processes. */
+/** The certificate determines the service, even if it has several processes. */
 const { TLS_CERT: certificate = '' } = process.env;
 const definition = [orgService, projectService, tokenService, billingService].find(
   ({ name }) => basename(certificate) === `service-${name}.pem`,

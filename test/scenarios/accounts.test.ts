@@ -19,7 +19,7 @@ const newcomer = (email = `${randomUUID()}@example.com`) => ({
 
 type Gone = { ada: SignedUp; bob: SignedUp; projectId: string; organizationId: string };
 
-test('signing up makes an account, an organization of its own, a Default Project with a token, and a key', async (t) => {
+test('a sign-up creates an account, an organization, a Default Project with a token, and a key', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const { api, account, organization, projectId, projectToken } = ada;
@@ -38,7 +38,7 @@ test('signing up makes an account, an organization of its own, a Default Project
   t.deepEqual(apiKey?.scopes, ['*']);
 });
 
-test('every further organization has a Default Project of its own, and the free plan', async (t) => {
+test('every further organization gets its own Default Project and the free plan', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const further = await createOrganization(api, 'Further');
   t.not(further.organizationId, organization.id);
@@ -51,7 +51,7 @@ test('every further organization has a Default Project of its own, and the free 
   t.is(subscription?.projectCount, 1);
 });
 
-test('an e-mail is one account’s only, in whatever case it is written', async (t) => {
+test('an e-mail belongs to only one account, in any case', async (t) => {
   const { silo } = t.context;
   const { account } = await silo.signUp('Taken');
   const again = silo.as().accounts.createAccount(newcomer(account.email.toUpperCase()));
@@ -67,7 +67,7 @@ test('of many concurrent sign-ups with one e-mail, one succeeds', async (t) => {
   t.is(all.filter((each) => each === 'EMAIL_TAKEN').length, 7);
 });
 
-test('an account changes its name, and what the mask does not name stays', async (t) => {
+test('an account changes its name, and fields that the mask does not name stay unchanged', async (t) => {
   const { api, account, projectId } = await t.context.silo.signUp();
   const wanted = Account.fromPartial({ displayName: 'Renamed', currentProjectId: projectId });
   const { account: renamed } = await api.accounts.updateAccount({
@@ -84,11 +84,11 @@ test('an account changes its name, and what the mask does not name stays', async
     updateMask: undefined,
     requestId: '',
   });
-  t.is(unmasked?.displayName, 'Renamed', 'what is empty is not changed without a mask');
+  t.is(unmasked?.displayName, 'Renamed', 'an empty field is not changed without a mask');
   t.is(unmasked?.currentProjectId, projectId);
 });
 
-test('an account is not changed where its etag is an old one', async (t) => {
+test('an account is not changed if its etag is out of date', async (t) => {
   const { api, account } = await t.context.silo.signUp();
   const update = (displayName: string) =>
     api.accounts.updateAccount({
@@ -101,7 +101,7 @@ test('an account is not changed where its etag is an old one', async (t) => {
   t.is((await api.accounts.getAccount({})).account?.displayName, 'First');
 });
 
-test('nobody works in a project that they may not read', async (t) => {
+test('an account cannot choose a project that it may not read', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const choose = bob.api.accounts.updateAccount({
@@ -128,7 +128,7 @@ for (const [how, take, giveBack] of [
     ({ ada, bob }: Gone) => join(ada, bob, Level.LEVEL_MEMBER),
   ],
 ] as const) {
-  test(`a current project that ${how} reads as empty, and may be written back unchanged`, async (t) => {
+  test(`a current project that ${how} is returned as empty, and the account can be written back unchanged`, async (t) => {
     const { silo } = t.context;
     const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
     const { projectId } = ada;
@@ -149,7 +149,7 @@ for (const [how, take, giveBack] of [
     const all = ['display_name', 'current_project_id'];
     t.is((await update({ ...seen, displayName: 'Bob', etag: '' }, all)).displayName, 'Bob');
     await giveBack(gone);
-    t.is((await get()).currentProjectId, projectId, 'what comes back is current again');
+    t.is((await get()).currentProjectId, projectId, 'a project that comes back is current again');
     await take(gone);
     await update({ ...(await get()), displayName: 'Rob' }, all);
     await giveBack(gone);
@@ -185,7 +185,7 @@ test('staff issues a key to an account that is locked out', async (t) => {
   t.is(account?.id, ada.account.id);
 });
 
-test('where sign-up is closed only staff makes accounts', async (t) => {
+test('if sign-up is closed, only staff creates accounts', async (t) => {
   await using silo = await startTestSilo({ signup: 'closed' });
   await refused(t, silo.as().accounts.createAccount(newcomer()), 'SIGNUP_CLOSED');
   const { account } = await silo.internal().org.staff.createAccount({ account: newcomer() });

@@ -45,7 +45,7 @@ test('both organizations see a move, under one move id', async (t) => {
   t.deepEqual(inDestination, inSource);
 });
 
-test('what happened before a move is not shown to the new organization, and stays with the old', async (t) => {
+test('entries from before a move are not shown to the new organization, and stay with the old one', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const source = ada.organization.id;
@@ -113,10 +113,13 @@ test('every answered change is in the log at once, with actor, old and new value
   const unconditional = { organizationId: id, etag: '', requestId: '' };
   await api.billing.updateBillingDetails({ ...unconditional, billingDetails });
   t.like(await newest(), { type: 'billing.billing_details_updated', actor });
-  t.false(JSON.stringify(await newest()).includes(billingDetails.companyName), 'that, not what');
+  t.false(
+    JSON.stringify(await newest()).includes(billingDetails.companyName),
+    'that they changed, not their values',
+  );
 });
 
-test('an organization begins its log with how it came to be, each thing once', async (t) => {
+test('an organization’s log begins with its creation, with each entry once', async (t) => {
   const { api, organization, account } = await t.context.silo.signUp();
   const entries = await activityOf(api, organization.id);
   t.deepEqual(entries.map(({ type }) => type).sort(), [
@@ -131,7 +134,7 @@ test('an organization begins its log with how it came to be, each thing once', a
   for (const { actor, type } of entries) t.is(actor, account.id, type);
 });
 
-test('nobody sees the activity of an organization of which they are no member', async (t) => {
+test('an account cannot see the activity of an organization of which it is not a member', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await refused(t, activityOf(eve.api, ada.organization.id), 'ORGANIZATION_NOT_FOUND');
@@ -140,14 +143,14 @@ test('nobody sees the activity of an organization of which they are no member', 
   t.false(own.includes(ada.account.id) || own.includes(ada.organization.id));
 });
 
-test('what the other organization of a member does is not in the log of the first', async (t) => {
+test('an organization’s log does not contain what its member does in another organization', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const before = await activityOf(api, organization.id);
   await createOrganization(api, 'Elsewhere');
   t.deepEqual(await activityOf(api, organization.id), before);
 });
 
-test('activity is newest first, and its pages hold each entry once', async (t) => {
+test('activity is listed newest first, and its pages contain each entry once', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id: organizationId } = organization;
   await choosePlan(api, organizationId);

@@ -21,7 +21,7 @@ const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 const types = (error: Awaited<ReturnType<typeof refused>>) =>
   error.details.preconditionFailure?.map(({ type }) => type);
 
-test('a batch moves as one: one move, in the order of the request', async (t) => {
+test('a batch moves as a whole: one move, in the order of the request', async (t) => {
   const ada = await mover(t.context.silo, { projects: 4 });
   const { sourceId, destinationId } = ada;
   const projectIds = ada.projectIds.toReversed();
@@ -78,7 +78,7 @@ test('the rules apply to a batch as a whole: the source keeps a project, the des
   await moveBatch(ada.api, { from: ada.sourceId, to: small, projectIds: projectIds.slice(1) });
 });
 
-test('one project that cannot go keeps the whole batch, and is named', async (t) => {
+test('one project that cannot move prevents the whole batch, and is named', async (t) => {
   const ada = await mover(t.context.silo, { projects: 3 });
   const { sourceId: from, destinationId: to, projectIds } = ada;
   const [, gone = ''] = projectIds;
@@ -100,7 +100,7 @@ test('one project that cannot go keeps the whole batch, and is named', async (t)
   t.is(await ownerOf(ada.api, ada.movingId), from);
 });
 
-test('a batch is of one to 500 projects, each once', async (t) => {
+test('a batch contains one to 500 projects, each once', async (t) => {
   const ada = await mover(t.context.silo);
   const { sourceId: from, destinationId: to, movingId } = ada;
   const strange = Array.from({ length: 501 }, () => newId('prj'));
@@ -137,7 +137,7 @@ test('the caller of a batch move must be an admin of the source, with a key that
   await moveBatch(both, { from, to, projectIds });
 });
 
-test('batches and single moves that race take neither the last project nor a slot too many', async (t) => {
+test('racing batches and single moves take neither the last project nor more slots than there are', async (t) => {
   const ada = await mover(t.context.silo, { projects: 5 });
   const { organizationId: small } = await createOrganization(ada.api, 'Six at most');
   await choosePlan(ada.api, small);
@@ -165,7 +165,7 @@ test('batches and single moves that race take neither the last project nor a slo
   }
 });
 
-test('moves are listed by organization and by project, newest first, to each side what it may see', async (t) => {
+test('moves are listed by organization and by project, newest first, and each side sees only what it may see', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo, { projects: 3 });
   const bob = await silo.signUp('Bob');

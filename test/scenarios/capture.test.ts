@@ -23,7 +23,7 @@ const test = scenarios();
 const { CAPTURE_RESULT_STORED: stored, CAPTURE_RESULT_DUPLICATE: duplicate } = CaptureResult;
 const { CAPTURE_RESULT_REFUSED: refusedEvent } = CaptureResult;
 
-test('what a project token captures, a key reads: exactly as it was sent, newest first', async (t) => {
+test('events that a project token captures are read with a key exactly as they were sent, newest first', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const properties =
@@ -38,7 +38,7 @@ test('what a project token captures, a key reads: exactly as it was sent, newest
   t.like(oldest, { uuid: older.uuid, name: 'seen', distinctId: 'ada', timestamp, properties });
 });
 
-test('an event without a UUID gets one of its own each time that it is sent', async (t) => {
+test('an event without a UUID gets a new one each time that it is sent', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const { events } = silo.once(projectToken);
@@ -56,11 +56,11 @@ test('an event without a UUID gets one of its own each time that it is sent', as
   const found = (await query(api, { projectId })).events.map(({ uuid }) => uuid);
   for (const { uuid } of answers) t.true(found.includes(uuid));
   t.is(new Set(found).size, found.length);
-  // A try that was not answered may have stored one, too.
+  // An attempt that was not answered may have stored one, too.
   t.true(found.length >= 2 && found.length <= tries, `${found.length} after ${tries} tries`);
 });
 
-test('an odd event is refused alone, and a repeated one is stored once', async (t) => {
+test('an invalid event is refused alone, and a repeated one is stored once', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const uuid = randomUUID();
@@ -75,11 +75,11 @@ test('an odd event is refused alone, and a repeated one is stored once', async (
   t.deepEqual(again, [{ uuid, result: duplicate, violations: [] }]);
   t.is((await query(api, { projectId })).events.length, 1);
   const { projectToken: token } = await silo.signUp();
-  // Another project has its own.
+  // Another project may store an event with the same UUID.
   await captureWith(t, { silo, token, events: [event({ uuid })] }, [stored]);
 });
 
-test('super properties are merged into every event, whose own win', async (t) => {
+test('super properties are merged into every event, whose own properties win', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const own = event({ properties: '{"plan":1.50}' });
@@ -101,7 +101,7 @@ test('super properties are merged into every event, whose own win', async (t) =>
   await refused(t, capture(silo, projectToken, Array(1_001).fill(own)), 'INVALID_FIELD');
 });
 
-test('a batch of 4 MiB is taken, one of 256 KiB to another method is not', async (t) => {
+test('a batch of 4 MiB is accepted, a request of 256 KiB to another method is not', async (t) => {
   const { silo } = t.context;
   const { api, projectToken } = await silo.signUp();
   const properties = `{"a":"${' '.repeat(1_000_000)}"}`;
@@ -114,7 +114,7 @@ test('a batch of 4 MiB is taken, one of 256 KiB to another method is not', async
   t.is(error.details.badRequest?.[0]?.field, '');
 });
 
-test('pages follow one another, also among events of one millisecond and while others are stored', async (t) => {
+test('pages are consecutive, even among events of one millisecond and while others are stored', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const timestamp = '2026-01-02T03:04:05.123Z';
@@ -156,7 +156,7 @@ test('a page token belongs to its query, project and account', async (t) => {
   await refused(t, query(eve.api, { projectId: eve.projectId }, nextPageToken), 'INVALID_FIELD');
 });
 
-test('a move touches no event: the new owner sees them all, the old one none', async (t) => {
+test('a move changes no event: the new owner sees them all, the old one none', async (t) => {
   const { silo } = t.context;
   const [ada, bob, eve] = [
     await silo.signUp('Ada'),
@@ -191,7 +191,7 @@ test('DeleteProject ends capture, and UndeleteProject brings events and capture 
 const capturesInRace = 20_000;
 const perBatch = 20;
 
-test('once RegenerateProjectToken has returned, no event of the old token is stored, in a race of 20,000', async (t) => {
+test('after RegenerateProjectToken has returned, no event with the old token is stored, in a race of 20,000 events', async (t) => {
   const { silo } = t.context;
   const { api, projectId, ...signedUp } = await silo.signUp();
   let token = signedUp.projectToken;
@@ -199,7 +199,7 @@ test('once RegenerateProjectToken has returned, no event of the old token is sto
   let sent = 0;
   let refusals = 0;
   let isOver = false;
-  /** Of calls that got no response in time: they may be stored. */
+  /** Events of calls without a response in time: they may be stored. */
   const unknown = new Set<string>();
   const events = silo.mongo.db(`${silo.databasePrefix}_project`).collection('captured_events');
   const left = new Map<string, number>();
@@ -238,9 +238,9 @@ test('once RegenerateProjectToken has returned, no event of the old token is sto
   for (const [name, count] of left) t.is(await events.countDocuments({ name }), count, name);
   const stored = await storedEvents(silo, projectId);
   const isLost = (uuid: string) => !stored.has(uuid);
-  t.deepEqual([...acknowledged.keys()].filter(isLost), [], 'what was acknowledged is stored');
+  t.deepEqual([...acknowledged.keys()].filter(isLost), [], 'acknowledged events are stored');
   const isStrange = (uuid: string) => !acknowledged.has(uuid) && !unknown.has(uuid);
-  t.deepEqual([...stored.keys()].filter(isStrange), [], 'and nothing else');
+  t.deepEqual([...stored.keys()].filter(isStrange), [], 'and no others');
   t.true(isRace(), `${left.size} regenerated, ${refusals} refused`);
   t.log(`${left.size} regenerations, ${acknowledged.size} stored, ${refusals} batches refused`);
 });

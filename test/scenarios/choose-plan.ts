@@ -1,9 +1,9 @@
-/** Of scenarios, for those who use them outside of a test, too: this loads no ava. */
+/** Parts of scenarios that are also used outside of tests, so this file does not load ava. */
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { billingDetails } from '../authorization/world.ts';
 import type { PublicApi } from '../harness/clients.ts';
 
-/** Billing details, then this plan. */
+/** Enters billing details, then chooses this plan. */
 export async function choosePlan(
   api: PublicApi,
   organizationId: string,
@@ -14,7 +14,7 @@ export async function choosePlan(
   await api.billing.changePlan({ ...unconditional, plan });
 }
 
-/** What is there, where a message says that it may not be. */
+/** The value of a field that the message type declares optional. */
 export function present<T>(value: T | undefined): T {
   if (value === undefined) throw new Error('an empty answer');
   return value;

@@ -25,7 +25,7 @@ test('signup stores the first key, readable by its owner only, and does not show
   t.like(await ada.json(['account']), { account: { displayName: 'Ada', email } });
 });
 
-test('login tries the key that is piped in, stores it with mode 0600, and does not show it', async (t) => {
+test('login tries the piped key, stores it with mode 0600, and does not show it', async (t) => {
   const [ada, { apiKey, account }] = await Promise.all([
     emptyHome(t),
     t.context.silo.signUp('Ada'),
@@ -40,7 +40,7 @@ test('login tries the key that is piped in, stores it with mode 0600, and does n
   t.is((await stat(file)).mode & 0o777, 0o600);
 });
 
-test('at a terminal login prompts for the key, and shows nothing of what is typed', async (t) => {
+test('at a terminal login prompts for the key, and does not show what is typed', async (t) => {
   const [ada, { apiKey, account }] = await Promise.all([
     emptyHome(t),
     t.context.silo.signUp('Ada'),
@@ -53,7 +53,7 @@ test('at a terminal login prompts for the key, and shows nothing of what is type
   t.notRegex(terminal.raw(), secretPattern);
 });
 
-test('login refuses what is no live key, and stores nothing', async (t) => {
+test('login refuses a key that is not live, and stores nothing', async (t) => {
   const ada = await emptyHome(t);
   const profiles = join(ada.configDirectory, 'silo', 'profiles');
   const malformed = await ada.run(['login', '--dev'], { input: 'phx_nonsense' });
@@ -68,7 +68,7 @@ test('login refuses what is no live key, and stores nothing', async (t) => {
   await t.throwsAsync(readdir(profiles), { code: 'ENOENT' });
 });
 
-test('login takes a deployment from an endpoints file, or from region, CA and addresses', async (t) => {
+test('login accepts a deployment from an endpoints file, or from region, CA and addresses', async (t) => {
   const [ada, { apiKey }] = await Promise.all([emptyHome(t), t.context.silo.signUp('Ada')]);
   await ada.json(['login', '--endpoints', '.silo/endpoints.json'], apiKey);
   const { ca, services } = JSON.parse(
@@ -108,7 +108,7 @@ test('profiles keep two people apart, and --profile and SILO_PROFILE choose', as
   t.notRegex(listed.output + JSON.stringify(await cli.json(['profiles'])), secretPattern);
 });
 
-test('logout forgets the key, and what follows says how to sign in', async (t) => {
+test('logout removes the key, and later commands say how to sign in', async (t) => {
   const { cli } = await signedInHome(t);
   t.deepEqual(await cli.json(['logout']), { profile: 'dev' });
   t.deepEqual(await readdir(join(cli.configDirectory, 'silo', 'profiles')), []);
@@ -160,7 +160,7 @@ test('rolling the key of the current profile keeps the user signed in', async (t
   t.is((await cli.run(['account'])).code, 0);
 });
 
-test('a roll of that key that was interrupted while it waited is ended by the same command', async (t) => {
+test('a roll of that key that was interrupted while it waited is completed by the same command', async (t) => {
   const { silo } = t.context;
   const { cli, person } = await signedInHome(t);
   await using guard = await addSilentGuard(silo);
@@ -172,7 +172,7 @@ test('a roll of that key that was interrupted while it waited is ended by the sa
   terminal.type(keys.ctrlC);
   t.is(await terminal.ended, 130, terminal.screen());
   const result = await cli.run(['account']);
-  t.is(result.code, 4, 'the old secret is dead, the new one not known yet');
+  t.is(result.code, 4, 'the old secret is refused, and the new one is not known yet');
   t.regex(result.errors, /A roll of your key was interrupted: silo keys roll key_\w+ completes it/);
   t.notRegex(JSON.stringify(await cli.json(['profiles'])), /rolling|requestId/);
   await guard.release();
@@ -190,7 +190,7 @@ test('a roll that is refused leaves the profile as it was', async (t) => {
   t.is(await readFile(file, 'utf8'), before);
 });
 
-test('signup keeps its hands off a profile that is there', async (t) => {
+test('signup does not replace an existing profile', async (t) => {
   const { cli, person } = await signedInHome(t);
   const words = [
     'signup',

@@ -10,7 +10,7 @@ const test = scenarios();
 
 const uuids = ['a', 'b', 'c'].map((digit) => digit.repeat(8) + randomUUID().slice(8));
 
-/** A home whose project has captured three events, a day apart from the second. */
+/** A CLI home whose project has three events; the others are a day apart from the second. */
 async function withEvents(t: ExecutionContext<{ silo: TestSilo }>) {
   const { cli, person } = await signedInHome(t);
   const of = (index: number, timestamp: string, properties: string, distinctId = 'ada') =>
@@ -23,7 +23,7 @@ async function withEvents(t: ExecutionContext<{ silo: TestSilo }>) {
   return { cli, person, project: person.projectId };
 }
 
-test('events are shown newest first, by what the filters mean', async (t) => {
+test('events are shown newest first, as the filters select them', async (t) => {
   const { cli, project } = await withEvents(t);
   const found = async (...filters: string[]) => {
     const { events } = await cli.json(['events', 'query', project, ...filters]);
@@ -46,11 +46,11 @@ test('events are shown newest first, by what the filters mean', async (t) => {
   t.regex(wrong.errors, /There is no <= and no >=/);
 });
 
-// Far more than a pipe holds.
+// Far more output than a pipe holds.
 const manyEvents = 40;
 const textSizeBytes = 20_000;
 
-test('a large answer goes through a pipe whole', async (t) => {
+test('a large answer is written completely to a pipe', async (t) => {
   const { cli, person } = await signedInHome(t);
   const properties = JSON.stringify({ text: 'x'.repeat(textSizeBytes) });
   const events = Array.from({ length: manyEvents }, () => event({ properties }));
@@ -77,7 +77,7 @@ test('events are counted by day, name and property, with a total', async (t) => 
   t.regex(current.output, /3 events in total/);
 });
 
-test('an export has a line for each event as it was sent, and goes on after its token', async (t) => {
+test('an export has a line for each event as it was sent, and continues after its token', async (t) => {
   const { cli, person, project } = await withEvents(t);
   const words = ['events', 'export', project];
   const { code, output, errors } = await cli.run(words);
@@ -98,7 +98,7 @@ test('an export has a line for each event as it was sent, and goes on after its 
   t.regex(wrong.errors, /To continue with the same filters: --after nonsense/);
 });
 
-test('a tail shows the newest, then each that comes, once, until Ctrl-C', async (t) => {
+test('a tail shows the newest events, then new ones, each once, until Ctrl-C', async (t) => {
   const { cli, person, project } = await withEvents(t);
   const terminal = cli.inTerminal(['events', 'tail', project, '--limit', '1']);
   await terminal.sees('eve');
@@ -113,7 +113,7 @@ test('a tail shows the newest, then each that comes, once, until Ctrl-C', async 
   t.notRegex(terminal.screen(), /plan=free/);
 });
 
-test('events are deleted only when they are named and the project’s name is typed', async (t) => {
+test('events are deleted only if a filter or --all is given and the project’s name is typed', async (t) => {
   const { cli, project } = await withEvents(t);
   const words = ['events', 'delete', project];
   const total = async () => (await cli.json(['events', 'count', project])).totalCount as unknown;
@@ -146,11 +146,11 @@ test('events are deleted only when they are named and the project’s name is ty
   t.is(again.deletion?.id, answer.deletion?.id);
   t.is(await total(), 0);
   const none = cli.inTerminal([...words, '--all']);
-  t.is(await none.ended, 3, 'nothing to confirm where there is nothing to delete');
+  t.is(await none.ended, 3, 'no confirmation if there is nothing to delete');
   t.regex(none.screen(), /There is no such event in Default Project\./);
 });
 
-test('usage is shown by day and project, of an organization and of one project', async (t) => {
+test('usage is shown by day and project, for an organization or one project', async (t) => {
   const { cli, person, project } = await withEvents(t);
   const { output } = await cli.run(['usage', '--days', '2']);
   t.regex(output, /^\d{4}-\d\d-\d\d {2}Default Project +3 +\d+ B$/m);
@@ -162,7 +162,7 @@ test('usage is shown by day and project, of an organization and of one project',
   t.is((await cli.run(['usage', '--days', '0'])).code, 2);
 });
 
-test('usage names a project that is deleted, and says so', async (t) => {
+test('usage names a deleted project, and says that it is deleted', async (t) => {
   const { cli, person, project } = await withEvents(t);
   await cli.json(['project', 'delete', project, '--yes']);
   const { output } = await cli.run(['usage', '--org', person.organization.id]);

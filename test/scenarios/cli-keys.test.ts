@@ -9,7 +9,7 @@ import { choosePlan, createOrganization, createProject, isLive, scenarios } from
 
 const test = scenarios();
 
-test('a key is made within scopes, reach and time, and its secret is shown once', async (t) => {
+test('a key is created with scopes, restrictions and expiry, and its secret is shown once', async (t) => {
   const { cli, person } = await signedInHome(t);
   const reach = ['--org', person.organization.name, '--project', person.projectId];
   const words = ['keys', 'create', 'ci', '--scope', 'project:read', 'token:read', ...reach];
@@ -48,7 +48,7 @@ test('a key is updated by field, disabled, enabled, rolled and deleted', async (
   t.true(await live());
   const rolled = await cli.json(['keys', 'roll', 'CI', '--overlap', '1h']);
   t.not(rolled.secret, secret);
-  t.true(await live(), 'for an hour the old secret works, too');
+  t.true(await live(), 'the old secret works for another hour');
   t.truthy(rolled.apiKey?.overlapExpireTime);
   const terminal = cli.inTerminal(['keys', 'delete', 'CI']);
   await terminal.sees('Type the key’s name to confirm:');
@@ -63,7 +63,7 @@ for (const [what, words] of [
   ['is restricted', ['update', '--project', 'Default Project']],
   ['gets an expiry', ['update', '--expires', '90d']],
 ] as const) {
-  test(`the key that one is signed in with ${what} only after a confirmation`, async (t) => {
+  test(`the key that the user is signed in with ${what} only after a confirmation`, async (t) => {
     const { cli, person } = await signedInHome(t);
     const [command, ...options] = words;
     const all = ['keys', command, 'First key', ...options];
@@ -84,7 +84,7 @@ for (const [what, words] of [
   });
 }
 
-test('what takes nothing from the key that one is signed in with, or concerns another, needs no confirmation', async (t) => {
+test('changes that remove nothing from the user’s own key, or concern another key, need no confirmation', async (t) => {
   const { cli } = await signedInHome(t);
   await cli.json(['keys', 'update', 'First key', '--name', 'Mine', '--everywhere']);
   await cli.json(['keys', 'create', 'ci', '--scope', '*']);
@@ -95,12 +95,12 @@ test('what takes nothing from the key that one is signed in with, or concerns an
 for (const [what, words] of [
   ['an unknown scope', ['create', 'x', '--scope', 'everything']],
   ['no scope', ['create', 'x']],
-  ['a time that is none', ['create', 'x', '--scope', '*', '--expires', 'soon']],
-  ['an overlap that is no time', ['roll', 'First key', '--overlap', '1 hour']],
+  ['an invalid time', ['create', 'x', '--scope', '*', '--expires', 'soon']],
+  ['an invalid overlap', ['roll', 'First key', '--overlap', '1 hour']],
   ['nothing to change', ['update', 'First key']],
   ['contradicting reaches', ['update', 'First key', '--everywhere', '--project', 'x']],
 ] as const) {
-  test(`${what} ends with 2, and changes nothing`, async (t) => {
+  test(`${what} ends with exit code 2, and changes nothing`, async (t) => {
     const { cli, person } = await signedInHome(t);
     const { code, output, errors } = await cli.run(['keys', ...words]);
     t.is(code, 2);
@@ -114,7 +114,7 @@ for (const [what, words] of [
   });
 }
 
-test('a key that lacks a scope is refused with what is required, and what to do', async (t) => {
+test('a key that lacks a scope is refused with the required scope and the next step', async (t) => {
   const { cli } = await signedInHome(t);
   const words = ['keys', 'create', 'narrow', '--scope', 'account:read'];
   const { secret } = await cli.json(words);
@@ -125,7 +125,7 @@ test('a key that lacks a scope is refused with what is required, and what to do'
   t.regex(errors, /silo keys create NAME --scope project:read/);
 });
 
-test('completion offers the names of projects, organizations and keys, where they need no quotes', async (t) => {
+test('completion offers the names of projects, organizations and keys that need no quotes', async (t) => {
   const { cli, person } = await signedInHome(t);
   await choosePlan(person.api, person.organization.id);
   await createProject(person.api, person.organization.id, { name: 'Website' });
@@ -138,7 +138,7 @@ test('completion offers the names of projects, organizations and keys, where the
     const { output } = await cli.run(['complete', '--', ...words]);
     return output.split('\n').map((line) => line.split('\t')[0]);
   };
-  // On a busy machine the names may not come in 1.5 s: none are offered then, for a minute.
+  // On a busy machine the names may take longer than 1.5 s; then none are offered for a minute.
   await eventually(async () => {
     await rm(file, { force: true });
     await offered('switch', '');

@@ -21,7 +21,7 @@ test.before(async (t) => {
 });
 test.after.always((t) => t.context.regions?.[Symbol.asyncDispose]());
 
-/** One person with a profile in each region, and files by which staff reaches both. */
+/** A user with a profile in each region, and the files with which staff calls both. */
 type Operator = Migrant & { cli: CliHome; endpoints: { us: string; eu: string } };
 
 async function operator(t: ExecutionContext<{ regions: TestRegions }>): Promise<Operator> {
@@ -51,7 +51,7 @@ async function endpointsOf({ directory }: CliHome, silo: RegionalSilo): Promise<
 
 const idPattern = /mig_us_[0-9a-z]{26}/;
 
-test('a migration by its commands: names, no ids where people read; each step prints the next', async (t) => {
+test('a migration by commands shows people names rather than ids, and each command prints the next step', async (t) => {
   const { cli, projectId, from, to, endpoints, source, destination } = await operator(t);
   const there = destination.organization.name;
   const asked = ['migrate', 'preview', 'Web', '--to', there];
@@ -158,7 +158,7 @@ test('a migration is cancelled by its project’s name, and purged after it is d
   t.regex(cancelling.screen(), /Cancelled: Web stays in us\./);
   t.is((await cli.run(['migrate', 'watch', 'Web'])).code, 3);
   const again = await cli.run(['migrate', 'cancel', 'Web']);
-  t.is(again.code, 0, 'what has ended needs no confirmation');
+  t.is(again.code, 0, 'an ended migration needs no confirmation');
   t.notRegex(again.errors, /will be removed/);
   const into = ['--org', destination.organization.id, '--profile', 'eu'];
   const late = await cli.run(['migrate', 'accept', String(offer?.id), ...into]);
@@ -198,14 +198,14 @@ test('a migration is cancelled by its project’s name, and purged after it is d
   t.notRegex(repeated.errors, /will be removed/);
 });
 
-test('a deletion and a move say, before they are confirmed, which migration they end', async (t) => {
+test('before a deletion or move is confirmed, it shows which migration it ends', async (t) => {
   const { cli, destination } = await operator(t);
   const to = ['--to', destination.organization.id];
   const { planFingerprint } = await cli.json(['migrate', 'preview', 'Web', ...to]);
   const agreed = [...to, '--yes', '--fingerprint', String(planFingerprint)];
   const { migration } = await cli.json(['migrate', 'request', 'Web', ...agreed]);
   await cli.json(['org', 'create', 'Acme']);
-  // What is shown beside the question is left out where the answer takes long.
+  // Text beside the prompt is left out if it takes too long to read.
   const says = (words: string[], what: RegExp) =>
     eventually(async () => {
       const { output, errors } = await cli.run(words);
@@ -226,7 +226,7 @@ test('a deletion and a move say, before they are confirmed, which migration they
   t.notRegex(other.errors, /migration/);
 });
 
-test('options of staff are refused without --staff, and those of an organization with it', async (t) => {
+test('staff options are refused without --staff, and organization options with it', async (t) => {
   const { cli, endpoints } = await operator(t);
   for (const command of ['list', 'show', 'watch', 'cancel']) {
     const ignored = await cli.run(['migrate', command, '--endpoints', endpoints.eu]);

@@ -2,39 +2,17 @@ import { newId } from '@silo/tokens/ids.ts';
 import type { ExecutionContext } from 'ava';
 import { signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import {
-  addSilentGuard,
-  choosePlan,
-  createOrganization,
-  createProject,
-  present,
-  type ScenarioContext,
-  scenarios,
-} from './support.ts';
+import { cliMover } from './cli-mover.ts';
+import { addSilentGuard, type ScenarioContext, scenarios } from './support.ts';
 
 const test = scenarios();
 
 const nameQuestion = 'Type the project’s name to confirm:';
 
-/** Somebody with a project that may move to Acme, which is theirs, too. */
-async function mover(t: ExecutionContext<ScenarioContext>) {
-  const { cli, person } = await signedInHome(t);
-  await choosePlan(person.api, person.organization.id);
-  const { organizationId: acmeId } = await createOrganization(person.api, 'Acme');
-  await choosePlan(person.api, acmeId);
-  const create = (name: string) => createProject(person.api, person.organization.id, { name });
-  const web = await create('Web');
-  const ownerOf = async (projectId = web.id) => {
-    const answer = await person.api.projects.getProject({ projectId });
-    return present(answer.project).organizationId;
-  };
-  return { cli, person, acmeId, web, create, ownerOf, sourceId: person.organization.id };
-}
-
-/** Lets Bob into the organization that the project leaves. */
+/** Adds Bob to the organization that the project leaves. */
 async function addBob(
   t: ExecutionContext<ScenarioContext>,
-  { cli, sourceId }: { cli: Awaited<ReturnType<typeof mover>>['cli']; sourceId: string },
+  { cli, sourceId }: { cli: Awaited<ReturnType<typeof cliMover>>['cli']; sourceId: string },
 ) {
   const bob = await signedInHome(t, 'Bob');
   const words = ['members', 'invite', bob.person.account.email, '--org', sourceId];
@@ -44,7 +22,7 @@ async function addBob(
 }
 
 test('a move: choose the destination, see the lost access, type the name, get the command that undoes it', async (t) => {
-  const { cli, acmeId, ownerOf, sourceId } = await mover(t);
+  const { cli, destinationId: acmeId, ownerOf, sourceId } = await cliMover(t);
   await addBob(t, { cli, sourceId });
   await cli.json(['org', 'create', 'Full house']);
   const terminal = cli.inTerminal(['move', 'Web']);
@@ -61,7 +39,7 @@ test('a move: choose the destination, see the lost access, type the name, get th
   t.regex(shown, /the destination has room +✓/);
   t.regex(shown, /Ada’s organization +2 +1 +6/);
   t.regex(shown, /Acme +1 +2 +6/);
-  t.is(await ownerOf(), sourceId, 'nothing has happened yet');
+  t.is(await ownerOf(), sourceId, 'nothing has changed yet');
   terminal.type(`Web${keys.enter}`);
   t.is(await terminal.ended, 0, terminal.screen());
   t.is(await ownerOf(), acmeId);
@@ -72,8 +50,8 @@ test('a move: choose the destination, see the lost access, type the name, get th
   t.is(await ownerOf(), sourceId);
 });
 
-test('a name that is not the project’s, and Ctrl-C at either question, change nothing', async (t) => {
-  const { cli, ownerOf, sourceId } = await mover(t);
+test('a wrong name, or Ctrl-C at either prompt, changes nothing', async (t) => {
+  const { cli, ownerOf, sourceId } = await cliMover(t);
   const wrong = cli.inTerminal(['move', 'Web', '--to', 'Acme']);
   await wrong.sees(nameQuestion);
   wrong.type(`web${keys.enter}`);
@@ -90,8 +68,8 @@ test('a name that is not the project’s, and Ctrl-C at either question, change 
   t.is((await cli.run(['moves', '--project', 'Web'])).output, 'No moves yet.\n');
 });
 
-test('violated rules are shown before any prompt, with a remedy, and exit code 3', async (t) => {
-  const { cli, ownerOf, sourceId } = await mover(t);
+test('violated rules are shown before any prompt, with a remedy, and end with exit code 3', async (t) => {
+  const { cli, ownerOf, sourceId } = await cliMover(t);
   await cli.json(['org', 'create', 'Full house']);
   const terminal = cli.inTerminal(['move', 'Web', '--to', 'Full house']);
   t.is(await terminal.ended, 3, terminal.screen());
@@ -108,8 +86,8 @@ test('violated rules are shown before any prompt, with a remedy, and exit code 3
   t.is(JSON.parse(far.output).error.reason, 'CROSS_REGION');
 });
 
-test('a script moves with the fingerprint of a preview; a plan that has changed ends with 6', async (t) => {
-  const { cli, acmeId, ownerOf, sourceId } = await mover(t);
+test('a script moves with the fingerprint of a preview; a changed plan ends with exit code 6', async (t) => {
+  const { cli, destinationId: acmeId, ownerOf, sourceId } = await cliMover(t);
   const words = ['move', 'Web', '--to', 'Acme'];
   const preview = await cli.json([...words, '--preview']);
   t.like(preview, { allowed: true, losing: { memberCount: 0 } });
@@ -126,8 +104,8 @@ test('a script moves with the fingerprint of a preview; a plan that has changed 
   t.is(await ownerOf(), acmeId);
 });
 
-test('without a terminal a move demands the destination and the fingerprint, and changes nothing', async (t) => {
-  const { cli, ownerOf, sourceId } = await mover(t);
+test('without a terminal a move requires the destination and the fingerprint, and changes nothing', async (t) => {
+  const { cli, ownerOf, sourceId } = await cliMover(t);
   for (const [words, complaint] of [
     [['move', 'Web'], /give --to/],
     [['move', 'Web', '--to', 'Acme'], /confirm with --yes/],
@@ -141,8 +119,8 @@ test('without a terminal a move demands the destination and the fingerprint, and
   t.is(await ownerOf(), sourceId);
 });
 
-test('several projects move as one, confirmed by the destination’s name', async (t) => {
-  const { cli, acmeId, web, create, ownerOf, sourceId } = await mover(t);
+test('several projects move together, confirmed by the destination’s name', async (t) => {
+  const { cli, destinationId: acmeId, project: web, create, ownerOf, sourceId } = await cliMover(t);
   const app = await create('App');
   const terminal = cli.inTerminal(['move', 'Web', 'App', 'web', '--to', 'Acme']);
   await terminal.sees('Type the destination’s name to confirm:');
@@ -161,8 +139,8 @@ test('several projects move as one, confirmed by the destination’s name', asyn
 
 for (const names of [['Web'], ['Web', 'App']]) {
   const what = names.length === 1 ? 'a move' : 'a batch';
-  test(`while the barrier is awaited, ${what} shows so; Ctrl-C then shows how to find out its outcome`, async (t) => {
-    const { cli, acmeId, create, ownerOf } = await mover(t);
+  test(`${what} shows that it waits for the barrier; Ctrl-C then shows how to learn its outcome`, async (t) => {
+    const { cli, destinationId: acmeId, create, ownerOf } = await cliMover(t);
     await create('App');
     await using guard = await addSilentGuard(t.context.silo);
     const terminal = cli.inTerminal(['move', ...names, '--to', 'Acme']);

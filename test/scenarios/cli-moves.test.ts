@@ -1,32 +1,11 @@
-import { signedInHome } from '../harness/cli.ts';
 import { keys } from '../harness/terminal.ts';
-import {
-  choosePlan,
-  createOrganization,
-  createProject,
-  moveProject,
-  present,
-  scenarios,
-} from './support.ts';
+import { cliMover } from './cli-mover.ts';
+import { moveProject, present, scenarios } from './support.ts';
 
 const test = scenarios();
 
-/** Somebody with a project that may move to another organization of theirs. */
-async function mover(t: Parameters<typeof signedInHome>[0]) {
-  const { cli, person } = await signedInHome(t);
-  await choosePlan(person.api, person.organization.id);
-  const { organizationId: destinationId } = await createOrganization(person.api, 'Acme');
-  await choosePlan(person.api, destinationId);
-  const project = await createProject(person.api, person.organization.id, { name: 'Web' });
-  const ownerOf = async (projectId = project.id) => {
-    const answer = await person.api.projects.getProject({ projectId });
-    return present(answer.project).organizationId;
-  };
-  return { cli, person, destinationId, project, sourceId: person.organization.id, ownerOf };
-}
-
 test('undo shows the move, prompts, and undoes it', async (t) => {
-  const { cli, person, destinationId, project, sourceId, ownerOf } = await mover(t);
+  const { cli, person, destinationId, project, sourceId, ownerOf } = await cliMover(t);
   const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
   const unasked = await cli.run(['undo', id]);
   t.is(unasked.code, 2);
@@ -49,8 +28,8 @@ test('undo shows the move, prompts, and undoes it', async (t) => {
   t.is(JSON.parse(again.output).error.reason, 'MOVE_UNDONE');
 });
 
-test('moves are listed with what can still become of them', async (t) => {
-  const { cli, person, destinationId, project } = await mover(t);
+test('moves are listed with what can still be done with them', async (t) => {
+  const { cli, person, destinationId, project } = await cliMover(t);
   const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
   const listed = await cli.run(['moves', '--project', 'Web']);
   t.is(listed.code, 0, listed.errors);
@@ -70,8 +49,8 @@ test('moves are listed with what can still become of them', async (t) => {
   t.is((await cli.run(['moves', '--org', 'Acme', '--project', 'Web'])).code, 2);
 });
 
-test('a finalized move is not undone', async (t) => {
-  const { cli, person, destinationId, project, ownerOf } = await mover(t);
+test('a finalized move cannot be undone', async (t) => {
+  const { cli, person, destinationId, project, ownerOf } = await cliMover(t);
   const { id } = present((await moveProject(person.api, project.id, destinationId)).move);
   const prompted = cli.inTerminal(['finalize', id]);
   await prompted.sees('Type finalize to confirm:');
@@ -85,8 +64,8 @@ test('a finalized move is not undone', async (t) => {
   t.is(await ownerOf(), destinationId);
 });
 
-test('a deleted project is listed, and comes back by its name or id', async (t) => {
-  const { cli, project, ownerOf, sourceId } = await mover(t);
+test('a deleted project is listed, and undeleted by its name or id', async (t) => {
+  const { cli, project, ownerOf, sourceId } = await cliMover(t);
   const deleted = await cli.run(['project', 'delete', 'Web', '--yes']);
   t.is(deleted.code, 0, deleted.errors);
   t.true(deleted.output.includes(`silo project undelete ${project.id}`));

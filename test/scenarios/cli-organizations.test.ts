@@ -5,7 +5,7 @@ import { addSilentGuard, scenarios } from './support.ts';
 
 const test = scenarios();
 
-test('an organization is made, renamed, set, and deleted once it is empty', async (t) => {
+test('an organization is created, renamed, changed, and deleted once it is empty', async (t) => {
   const { cli } = await signedInHome(t);
   const { organization, projectId } = await cli.json(['org', 'create', 'Side']);
   t.like(await cli.json(['org', 'show', 'side']), { organization: { id: organization?.id } });
@@ -30,7 +30,7 @@ test('an organization is made, renamed, set, and deleted once it is empty', asyn
   t.is((await cli.run(['org', 'show', 'Other'])).code, 4);
 });
 
-test('a member is invited by a code that no command line holds, raised, and removed', async (t) => {
+test('a member is invited with a code that is on no command line, gets a higher level, and is removed', async (t) => {
   const ada = await signedInHome(t, 'Ada');
   const bob = await signedInHome(t, 'Bob');
   const { email } = bob.person.account;
@@ -56,7 +56,7 @@ test('a member is invited by a code that no command line holds, raised, and remo
   t.is(
     (await ada.cli.run(['members', 'remove', 'Bob', '--yes', ...org])).code,
     4,
-    'a name proves nothing',
+    'a name does not identify a member',
   );
   await ada.cli.json(['members', 'remove', email, '--yes', ...org]);
   t.is((await bob.cli.run(['org', 'show', ada.person.organization.id])).code, 4);
@@ -71,7 +71,7 @@ test('an invite is withdrawn by its id', async (t) => {
   t.is((await cli.run(['members', 'withdraw', newId('inv'), ...org])).code, 4);
 });
 
-test('the last owner does not leave; another one does, once the name is typed', async (t) => {
+test('the last owner cannot leave; with another owner, leaving is confirmed by the name', async (t) => {
   const ada = await signedInHome(t, 'Ada');
   const bob = await signedInHome(t, 'Bob');
   const id = ada.person.organization.id;
@@ -87,7 +87,7 @@ test('the last owner does not leave; another one does, once the name is typed', 
   t.is((await ada.cli.run(['org', 'show', id])).code, 4);
 });
 
-test('a plan: what it needs is reported, or prompted for at a terminal, and then it changes', async (t) => {
+test('the requirements of a plan are reported, or prompted for at a terminal; then the plan changes', async (t) => {
   const { cli, person } = await signedInHome(t);
   const org = ['--org', person.organization.id];
   const plans = await cli.run(['plan', 'list']);
@@ -96,7 +96,7 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
   t.is(early.code, 3);
   t.regex(early.errors, /next: +silo plan billing-details/);
   const asked = cli.inTerminal(['plan', 'change', 'scale', ...org]);
-  t.is(await asked.ended, 3, 'nothing to confirm where it would be refused');
+  t.is(await asked.ended, 3, 'no confirmation if the change would be refused');
   t.regex(asked.screen(), /payment +invoiced; billing details are needed first/);
   const terminal = cli.inTerminal(['plan', 'billing-details', ...org]);
   for (const [question, answer] of [
@@ -119,7 +119,7 @@ test('a plan: what it needs is reported, or prompted for at a terminal, and then
   t.regex(same.screen(), /The plan is scale already\./);
   const choosing = cli.inTerminal(['plan', 'change', ...org]);
   await choosing.sees('enterprise (');
-  t.notRegex(choosing.screen(), /scale \(/, 'the present plan is not to be chosen');
+  t.notRegex(choosing.screen(), /scale \(/, 'the present plan is not offered');
   choosing.type(keys.ctrlC);
   t.is(await choosing.ended, 130);
   const details = ['--company', 'Example', '--email', 'b@example.com', '--address', 'A'];
@@ -149,7 +149,7 @@ test('activity is listed newest first, up to the limit', async (t) => {
   t.is((await cli.run(['activity', '--limit', '0'])).code, 2);
 });
 
-test('the outcome of an interrupted deletion is found out by the command that it shows', async (t) => {
+test('the outcome of an interrupted deletion is learned with the command that it shows', async (t) => {
   const { cli, person } = await signedInHome(t);
   await using guard = await addSilentGuard(t.context.silo);
   const terminal = cli.inTerminal(['project', 'delete', 'Default Project', '--yes']);

@@ -6,7 +6,7 @@ const test = scenarios();
 
 const escapeKey = '\u001b';
 
-test('the switcher: type to filter, the current project is marked, Enter chooses', async (t) => {
+test('the project switcher filters by the typed text, marks the current project, and chooses with Enter', async (t) => {
   const { cli, person } = await signedInHome(t);
   await choosePlan(person.api, person.organization.id);
   const web = await createProject(person.api, person.organization.id, { name: 'Web site' });
@@ -43,7 +43,7 @@ for (const [name, key] of [
   ['Ctrl-C', keys.ctrlC],
   ['Ctrl-D', keys.ctrlD],
 ] as const) {
-  test(`${name} in the switcher changes nothing and ends with 130`, async (t) => {
+  test(`${name} in the switcher changes nothing and ends with exit code 130`, async (t) => {
     const { cli, person } = await signedInHome(t);
     const terminal = cli.inTerminal(['switch']);
     await terminal.sees('Default Project');
@@ -53,7 +53,7 @@ for (const [name, key] of [
   });
 }
 
-test('without a terminal the switcher does not prompt and says what to give', async (t) => {
+test('without a terminal the switcher does not prompt, and says what to give instead', async (t) => {
   const { cli } = await signedInHome(t);
   const { code, output, errors } = await cli.run(['switch']);
   t.is(code, 2);
@@ -61,7 +61,7 @@ test('without a terminal the switcher does not prompt and says what to give', as
   t.regex(errors, /There is no terminal for a prompt: name the project/);
 });
 
-test('a project is deleted only when its name is typed', async (t) => {
+test('a project is deleted only if its name is typed', async (t) => {
   const { cli, person } = await signedInHome(t);
   const isThere = () =>
     person.api.projects.getProject({ projectId: person.projectId }).then(
@@ -88,13 +88,13 @@ test('a project is deleted only when its name is typed', async (t) => {
   t.false(await isThere());
 });
 
-test('a project’s name cannot steer the terminal', async (t) => {
+test('a project’s name cannot control the terminal', async (t) => {
   const { cli, person } = await signedInHome(t);
   const { mongo, databasePrefix } = t.context.silo;
   const name = '\u001b[2J\u001b]0;owned\u0007Evil\u202e';
   const renamed = await cli.run(['project', 'rename', person.projectId, name]);
   t.regex(renamed.errors, /INVALID_FIELD/);
-  // As a release stored it that took such names.
+  // A name that an earlier release accepted and stored.
   const projects = mongo.db(`${databasePrefix}_project`).collection<{ _id: string }>('projects');
   await projects.updateOne({ _id: person.projectId }, { $set: { name } });
   const listed = cli.inTerminal(['projects']);
@@ -110,9 +110,13 @@ test('a project’s name cannot steer the terminal', async (t) => {
 
 test('a project is found by id, by name in any case, and by organization and name', async (t) => {
   const { cli, person } = await signedInHome(t);
-  t.is((await cli.run(['project', 'show'])).code, 2, 'none is current yet');
+  t.is((await cli.run(['project', 'show'])).code, 2, 'no project is current yet');
   const other = await cli.json(['org', 'create', 'Other']);
-  t.is((await cli.json(['project', 'show'])).project?.id, other.projectId, 'the new one is');
+  t.is(
+    (await cli.json(['project', 'show'])).project?.id,
+    other.projectId,
+    'the new one is current',
+  );
   const found = async (given: string) => (await cli.json(['project', 'show', given])).project?.id;
   t.is(await found(person.projectId), person.projectId as never);
   t.is(await found('Other/Default Project'), other.projectId);
@@ -126,7 +130,7 @@ test('a project is found by id, by name in any case, and by organization and nam
   t.is((await cli.run(['project', 'show', 'Nope'])).code, 4);
 });
 
-test('settings are shown, and only those that are given are changed', async (t) => {
+test('settings are shown, and only the given ones are changed', async (t) => {
   const { cli, person } = await signedInHome(t);
   const words = ['project', 'settings', person.projectId];
   const urls = ['--app-url', 'https://a.example.com', 'https://b.example.com'];
@@ -161,7 +165,7 @@ test('settings are shown, and only those that are given are changed', async (t) 
   });
 });
 
-test('a regenerated token is a new one; at a terminal the project’s name must be typed', async (t) => {
+test('regenerating a token makes a new one; at a terminal the project’s name must be typed', async (t) => {
   const { cli, person } = await signedInHome(t);
   const words = ['token', 'regenerate', person.projectId];
   const { projectToken } = await cli.json(['token', 'show', person.projectId]);
@@ -176,7 +180,7 @@ test('a regenerated token is a new one; at a terminal the project’s name must 
   t.not(renewed.projectToken?.token, projectToken?.token);
 });
 
-test('a refusal by a quota says what to do next, and ends with 3', async (t) => {
+test('a refusal by a quota shows the next step, and ends with exit code 3', async (t) => {
   const { cli, person } = await signedInHome(t);
   const words = ['project', 'create', 'Second', '--org', person.organization.id];
   const people = await cli.run(words);
@@ -198,7 +202,7 @@ test('a refusal by a quota says what to do next, and ends with 3', async (t) => 
   });
 });
 
-test('a value of a wrong shape is named, and ends with 2', async (t) => {
+test('an invalid value is named, and ends with exit code 2', async (t) => {
   const { cli, person } = await signedInHome(t);
   const words = ['project', 'settings', person.projectId, '--time-zone', 'no zone!'];
   const { code, errors } = await cli.run(words);
@@ -206,7 +210,7 @@ test('a value of a wrong shape is named, and ends with 2', async (t) => {
   t.regex(errors, /^ {2}time zone: /m);
 });
 
-test('the same --request-id creates once', async (t) => {
+test('the same --request-id creates only once', async (t) => {
   const { cli, person } = await signedInHome(t);
   const words = ['org', 'create', 'Once', '--request-id', 'mine-1'];
   const [first, second] = [await cli.json(words), await cli.json(words)];
@@ -231,7 +235,7 @@ test('colours are shown at a terminal, not with NO_COLOR or --no-color, and not 
   t.notRegex((await cli.run(['projects'])).output, colour);
 });
 
-test('of a Silo that does not run, the command says what it tried, and ends with 5', async (t) => {
+test('if Silo does not run, the command shows the address that it tried, and ends with exit code 5', async (t) => {
   const { cli } = await signedInHome(t);
   const away = await emptyHome(t);
   const { api } = await t.context.silo.signUp('Bob');

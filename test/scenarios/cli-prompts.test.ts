@@ -15,12 +15,12 @@ import {
 
 const test = scenarios();
 
-test('a secret that is typed before its prompt is there is not shown, and is read', async (t) => {
+test('a secret that is typed before its prompt appears is not shown, and is read', async (t) => {
   const [ada, { apiKey, account }] = await Promise.all([
     emptyHome(t),
     t.context.silo.signUp('Ada'),
   ]);
-  // The command waits for its endpoints, long before it prompts.
+  // The command waits for its endpoints long before it prompts.
   const pipe = join(ada.directory, 'endpoints');
   t.is((await run('mkfifo', [pipe])).code, 0);
   const terminal = ada.inTerminal(['login', '--endpoints', pipe]);
@@ -58,7 +58,7 @@ test('signup checks each field at once, keeps the answers, and works in the new 
   t.like(await bob.json(['project', 'show']), { project: { name: 'Default Project' } });
 });
 
-test('billing details begin with the old ones, and a country is checked', async (t) => {
+test('billing details begin with the old values, and a country is checked', async (t) => {
   const { cli, person } = await signedInHome(t);
   await choosePlan(person.api, person.organization.id);
   const terminal = cli.inTerminal(['plan', 'billing-details']);
@@ -78,7 +78,7 @@ test('billing details begin with the old ones, and a country is checked', async 
   t.not(subscription?.billingDetails?.companyName, '');
 });
 
-test('what is missing is chosen from a list, and without a terminal it is said', async (t) => {
+test('a missing argument is chosen from a list; without a terminal the command says what to give', async (t) => {
   const { cli, person } = await signedInHome(t);
   await createOrganization(person.api, 'Acme');
   await cli.json(['members', 'invite', 'bob@example.com', '--org', person.organization.id]);
@@ -112,7 +112,7 @@ test('what is missing is chosen from a list, and without a terminal it is said',
   }
 });
 
-test('a key is rolled without overlap, and a plan is changed, only once what ends is agreed to', async (t) => {
+test('a key is rolled without overlap, or a plan changed, only after the loss is confirmed', async (t) => {
   const { cli, person } = await signedInHome(t);
   await cli.json(['keys', 'create', 'ci', '--scope', 'project:read']);
   t.is((await cli.run(['keys', 'roll', 'ci'])).code, 2);
@@ -132,7 +132,7 @@ test('a key is rolled without overlap, and a plan is changed, only once what end
   t.like(await cli.json(['plan']), { subscription: { plan: 'PLAN_PAY_AS_YOU_GO' } });
 });
 
-test('an undo is offered only to those who may, and refused in terms of the move', async (t) => {
+test('an undo is offered only to those who may undo, and otherwise refused with names of the move', async (t) => {
   const { cli, person } = await signedInHome(t);
   const bob = await signedInHome(t, 'Bob');
   const sourceId = person.organization.id;
@@ -162,7 +162,7 @@ test('an undo is offered only to those who may, and refused in terms of the move
   t.regex(choosing.screen(), /Web back in Ada’s organization/);
 });
 
-test('the activity log is narrowed by time and person, and followed', async (t) => {
+test('the activity log is filtered by time and person, and followed', async (t) => {
   const { cli, person } = await signedInHome(t);
   const { email } = person.account;
   const log = ['activity', '--org', person.organization.id];
@@ -180,7 +180,7 @@ test('the activity log is narrowed by time and person, and followed', async (t) 
 });
 
 for (const columns of [80, 100, 160]) {
-  test(`tables fit a terminal of ${columns} columns`, async (t) => {
+  test(`tables fit into a terminal of ${columns} columns`, async (t) => {
     const { cli, person } = await signedInHome(t);
     await choosePlan(person.api, person.organization.id);
     const { organizationId } = await createOrganization(person.api, 'Acme, the other one of ours');
@@ -194,7 +194,7 @@ for (const columns of [80, 100, 160]) {
     for (const words of [['moves', ...org], ['activity', ...org], ['keys', 'list'], ['projects']]) {
       const terminal = cli.inTerminal(words, {}, columns);
       t.is(await terminal.ended, 0, terminal.screen());
-      // What stands after the progress line has been erased; each letter takes one column.
+      // The screen after the progress line was erased; each letter takes one column.
       const lines = terminal
         .raw()
         .split('\r\n')

@@ -4,7 +4,7 @@ import { type CliHome, emptyHome } from '../harness/cli.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { billingDetails, scenarios } from './support.ts';
 
-// The screens of the README: as they are, or with UPDATE_SCREENS=1 as they shall be written there.
+// Checks the screens in the README or, with UPDATE_SCREENS=1, writes them there.
 
 const test = scenarios();
 
@@ -20,7 +20,7 @@ const commands = [
   'silo plan show',
 ];
 
-/** Ada, with a project in one of her organizations that has been moved once, and back. */
+/** Ada, with a project in one of her organizations that was moved once, and back. */
 async function home(t: ExecutionContext<{ silo: TestSilo }>): Promise<CliHome> {
   const ada = await emptyHome(t);
   const words = ['--email', 'ada@example.com', '--name', 'Ada', '--organization', 'Example'];
@@ -43,7 +43,7 @@ async function home(t: ExecutionContext<{ silo: TestSilo }>): Promise<CliHome> {
   return ada;
 }
 
-/** The screen without what differs from run to run, each in its width. */
+/** The screen with the parts that differ from run to run replaced, in the same width. */
 function settled(screen: string): string {
   return screen
     .replace(/\d{4}-\d\d-\d\d \d\d:\d\d/g, '2027-01-31 12:00')
@@ -52,7 +52,7 @@ function settled(screen: string): string {
     .replace(/^fingerprint \w\S+(\n\S+)*$/m, 'fingerprint 1f2e3d4c…');
 }
 
-test('the screens of the README are those of the command', async (t) => {
+test('the screens in the README are those of the command', async (t) => {
   const ada = await home(t);
   const screens: string[] = [];
   for (const command of commands) {

@@ -11,13 +11,13 @@ import { required } from '../harness/environment.ts';
 import { eventually } from '../harness/eventually.ts';
 import { connectToNats } from '../harness/patient-nats.ts';
 
-test('the users of NATS in compose are those of npm start', async (t) => {
+test('the NATS users of compose are those of npm start', async (t) => {
   const file = await readFile(join(repository, 'deploy', 'nats-server.conf'), 'utf8');
   const events = { stream: 'SILO', subjectPrefix: 'silo.v1' };
   t.true(file.endsWith(natsAccounts(events, (user) => `$NATS_${user.toUpperCase()}_PASSWORD`)));
 });
 
-test('nats-server takes the configuration of compose, and its users have their rights', async (t) => {
+test('nats-server accepts the configuration of compose, and its users have their rights', async (t) => {
   const { ca: caFile, urlOf } = await startComposeNats(t);
   const open = (url: string) => connectToNats({ url, caFile }, { reconnect: false });
   for (const user of natsUsers) {
@@ -39,7 +39,7 @@ test('nats-server takes the configuration of compose, and its users have their r
   await subscriber.close();
 });
 
-test('docs/configuration.md and npm start have the settings of mongod that compose has', async (t) => {
+test('docs/configuration.md and npm start have the mongod settings of compose', async (t) => {
   const file = parse(await readFile(join(repository, 'deploy', 'mongod.conf'), 'utf8'));
   const { transactionLifetimeLimitSeconds } = file.setParameter;
   const page = await readFile(join(repository, 'docs', 'configuration.md'), 'utf8');
@@ -52,7 +52,7 @@ test('docs/configuration.md and npm start have the settings of mongod that compo
   const client = new MongoClient(required('MONGODB_URL'));
   t.teardown(() => client.close());
   const parameter = { getParameter: 1, transactionLifetimeLimitSeconds: 1 };
-  // A test of `silo doctor` sets another one for a moment.
+  // A test of `silo doctor` changes the setting for a moment.
   await eventually(async () => {
     const ofRun = await client.db('admin').command(parameter);
     assert.equal(ofRun.transactionLifetimeLimitSeconds, transactionLifetimeLimitSeconds);

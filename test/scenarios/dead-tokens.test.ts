@@ -17,7 +17,7 @@ function capture(silo: TestSilo, token: string) {
   return silo.as(token).events.captureEvents({ events: [event()], superProperties: '' });
 }
 
-/** The report, as soon as it holds so many refused calls. */
+/** The report, once it contains this number of refused calls. */
 async function reported(api: PublicApi, projectId: string, calls: number) {
   return await eventually(async () => {
     const { uses } = await api.events.deadTokenReport({ projectId });
@@ -27,7 +27,7 @@ async function reported(api: PublicApi, projectId: string, calls: number) {
   });
 }
 
-test('the report names the senders with a revoked token, and only of the own project', async (t) => {
+test('the report names the senders with a revoked token, only for the own project', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { api, projectId, projectToken: old } = ada;

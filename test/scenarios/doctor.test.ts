@@ -1,4 +1,4 @@
-/** Each finding of `silo doctor`, caused in a running deployment. */
+/** Causes each finding of `silo doctor` in a running deployment. */
 import assert from 'node:assert/strict';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -25,7 +25,7 @@ import { RestartableServer } from '../harness/restartable-server.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 import { type ScenarioContext, scenarios } from './support.ts';
 
-// A test kills it: it must not be the one that all test files share.
+// A test kills this server, so it must not be the one that all test files share.
 const natsDirectory = await mkdtemp(join(tmpdir(), 'silo-doctor-nats-'));
 const nats = await RestartableServer.start((port) =>
   startNatsServer({ binary: required('NATS_SERVER_BINARY'), directory: natsDirectory, port }),
@@ -54,18 +54,18 @@ function deploymentOf(silo: TestSilo): Deployment {
   };
 }
 
-/** What the doctor finds, each as `name: where what`. */
+/** The findings of the doctor, each as `name: where what`. */
 async function found(deployment: Deployment, now?: () => number): Promise<string[]> {
   const findings = findingsIn(await lookAt(deployment, now));
   return findings.map(({ name, where, what }) => `${name}: ${where} ${what}`);
 }
 
-/** Throws where it is not what is expected. */
+/** Throws if the findings are not the expected ones. */
 type Expected = (names: string[]) => void;
 
 /**
- * Waits until the doctor finds what is expected: on a busy machine it may find for a while that
- * something has waited, or does not answer.
+ * Waits until the doctor has the expected findings: on a busy machine it may report for a while
+ * that something waits or does not answer.
  */
 const untilFound = (deployment: Deployment, isExpected: Expected, now?: () => number) =>
   eventually(async () => isExpected(await found(deployment, now)));
@@ -85,9 +85,9 @@ const includes =
   (names) =>
     assert.match(names.join('\n'), expected);
 
-/** Waits until the doctor finds nothing: what a test did before has healed. */
+/** Waits until the doctor has no findings: the effects of an earlier test have ended. */
 const untilHealthy = (deployment: Deployment) => untilFound(deployment, exactly());
-test('a deployment that is used is healthy, and the command says so and exits with 0', async (t) => {
+test('a deployment in use is healthy, and the command says so and exits with 0', async (t) => {
   const { silo } = t.context;
   await silo.signUp('Ada');
   const deployment = deploymentOf(silo);
@@ -124,7 +124,7 @@ test('a deployment that is used is healthy, and the command says so and exits wi
   t.is(undescribed.code, 2);
   t.regex(undescribed.errors, /TLS_KEY is not set/);
 
-  // The remedy: a replica that starts makes them.
+  // The remedy: a replica that starts creates them.
   await silo.stop('org');
   await untilFound(deployment, includes(/process-unreachable: org at .* does not answer/));
   await silo.start('org');
@@ -146,7 +146,7 @@ test('a saga, an event or a publication that waits is found in the database', as
   await untilFound(deployment, exactly(stuck));
   await billing.collection<{ _id: string }>('sagas').deleteOne({ _id: 'stuck' });
 
-  // As if nobody had relayed the last event of token for a while.
+  // As if no relay had published the last event of token for a while.
   const relays = token.collection<{ _id: string; sequence: number }>('relays');
   const log = token.collection<{ _id: string; sequence: number }>('log');
   const events = token.collection<{ _id: number; time: Date }>('events');
@@ -160,7 +160,7 @@ test('a saga, an event or a publication that waits is found in the database', as
   await relays.updateOne({ _id: 'nats' }, { $set: { sequence } });
   await events.updateOne({ _id: event?._id as never }, { $set: { time: event?.time ?? earlier } });
 
-  // A database whose service does not run: nobody sequences what waits there.
+  // A database whose service does not run, so that waiting events are not sequenced.
   const databasePrefix = `${silo.databasePrefix}_lone`;
   const lone = silo.mongo.db(`${databasePrefix}_org`);
   t.teardown(() => lone.dropDatabase());
@@ -176,7 +176,7 @@ test('a saga, an event or a publication that waits is found in the database', as
   await untilHealthy(deployment);
 });
 
-test('a stream that is missing or drifted is found', async (t) => {
+test('a missing stream and a changed configuration are found', async (t) => {
   const deployment = deploymentOf(t.context.silo);
   const other = { ...deployment, stream: { ...deployment.stream, name: 'NO_SUCH_STREAM' } };
   await untilFound(other, exactly('stream-missing: NATS has no such stream'));
@@ -204,7 +204,7 @@ test('a stream that is missing or drifted is found', async (t) => {
   t.true(await manager.streams.delete(lagging.name));
 });
 
-test('wrong settings of mongod are found, and a user that may not see them', async (t) => {
+test('wrong settings of mongod are found, and a user without the right to read them', async (t) => {
   const { silo } = t.context;
   const deployment = deploymentOf(silo);
   const admin = silo.mongo.db('admin');
@@ -232,7 +232,7 @@ test('wrong settings of mongod are found, and a user that may not see them', asy
   t.pass();
 });
 
-test('a certificate of two days, and a clock that is an hour wrong, are found', async (t) => {
+test('a certificate that ends in two days, and a clock that is an hour wrong, are found', async (t) => {
   const deployment = deploymentOf(t.context.silo);
   const directory = await mkdtemp(join(tmpdir(), 'silo-doctor-'));
   t.teardown(() => rm(directory, { recursive: true }));
@@ -241,7 +241,7 @@ test('a certificate of two days, and a clock that is an hour wrong, are found', 
   const brief = await issueCertificate(authority, { role: 'staff', name: 'brief' }, yearAgo);
   const tls = { ...deployment.tls, cert: brief.certificate, key: brief.key };
   const expires = /^certificate-expires: .*TLS_CERT.* ends in \d+ hours/;
-  // It is of another CA, too.
+  // The certificate is also of another CA.
   const unreachable = Array<RegExp>(4).fill(/^process-unreachable: /);
   await untilFound({ ...deployment, tls }, exactly(...unreachable, expires));
 
@@ -251,7 +251,7 @@ test('a certificate of two days, and a clock that is an hour wrong, are found', 
   t.pass();
 });
 
-test('a process that cannot serve is found, and what its guard and its consumers lack', async (t) => {
+test('a process that cannot serve is found, with the effects on its guard and its consumers', async (t) => {
   const { silo } = t.context;
   const deployment = deploymentOf(silo);
   await silo.stop('token');
@@ -279,7 +279,7 @@ test('a process that cannot serve is found, and what its guard and its consumers
   t.pass();
 });
 
-test('servers that do not answer are found, and what the services lack without NATS', async (t) => {
+test('servers that do not answer are found, with the effects of a missing NATS on the services', async (t) => {
   const deployment = deploymentOf(t.context.silo);
   const mongodb = { ...deployment.mongodb, url: 'mongodb://127.0.0.1:1/' };
   await untilFound({ ...deployment, mongodb }, exactly(/^mongodb-unreachable: /));
@@ -295,10 +295,10 @@ test('servers that do not answer are found, and what the services lack without N
   t.pass();
 });
 
-test('another region that does not answer, or is another one, is found, and a migration that failed', async (t) => {
+test('a region that does not answer, a wrong region, and a failed migration are found', async (t) => {
   const { silo } = t.context;
   const deployment = deploymentOf(silo);
-  // Knows no staff of this deployment, as the server of another region.
+  // Knows no staff of this deployment, like the server of another region.
   const foreign = await startServer({
     ...{
       address: '127.0.0.1:0',
@@ -328,7 +328,7 @@ test('another region that does not answer, or is another one, is found, and a mi
   t.is(deletedCount, 1);
 });
 
-test('servers as they are without any configuration are found', async (t) => {
+test('servers without any configuration are found', async (t) => {
   const deployment = deploymentOf(t.context.silo);
   const [natsPort, mongodPort] = [await freePort(), await freePort()];
   const directory = await mkdtemp(join(tmpdir(), 'silo-doctor-plain-'));
@@ -358,7 +358,7 @@ test('servers as they are without any configuration are found', async (t) => {
   t.pass();
 });
 
-/** A server that ends with the test. */
+/** Starts a server that ends with the test. */
 async function start(
   t: ExecutionContext<ScenarioContext>,
   directory: string,

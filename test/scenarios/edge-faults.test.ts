@@ -12,7 +12,7 @@ const eventsAtLeast = 20_000;
 
 const { test, edge } = edgeScenarios();
 
-test('once RegenerateProjectToken has returned no event of the old token is stored, in a flood', async (t) => {
+test('after RegenerateProjectToken has returned no event with the old token is stored, even in a flood', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const stored = silo.mongo.db(`${silo.databasePrefix}_project`).collection('captured_events');
@@ -47,13 +47,13 @@ test('once RegenerateProjectToken has returned no event of the old token is stor
   over.abort();
   await Promise.all(senders);
   t.is(await countStored(), atReturn);
-  // A batch may be stored by a try whose outcome was unknown, and then be refused.
+  // An attempt with an unknown outcome may have stored a batch that was refused later.
   t.true(atReturn >= acknowledged.length);
   const body = JSON.stringify({ api_key: present(next).token, event: 'new', distinct_id: 'ada' });
   t.is((await send(`${edge.url}/e/`, { body })).status, 200);
 });
 
-test('posthog-node drops the events of a refused token after one request, and says so', async (t) => {
+test('posthog-node drops the events of a refused token after one request, and reports it', async (t) => {
   const { sdk, statuses, errors } = openSdk(newProjectToken(), edge.url);
   sdk.capture({ distinctId: 'ada', event: 'lost' });
   await sdk.shutdown();
@@ -61,12 +61,12 @@ test('posthog-node drops the events of a refused token after one request, and sa
   t.is(errors.length, 1);
 });
 
-test('what posthog-node sends through lost connections is stored once', async (t) => {
+test('events that posthog-node sends through lost connections are stored once', async (t) => {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   await using proxy = await TcpProxy.start([Number(new URL(edge.url).port)]);
   const { sdk, errors } = openSdk(projectToken, `http://${proxy.address}`);
   const names = Array.from({ length: 50 }, (_, index) => `seen ${index}`);
-  // The answer does not arrive, and then the connection breaks.
+  // First the answer does not arrive, then the connection breaks.
   proxy.disturb({ kind: 'stalled', ways: ['toClient'] });
   for (const event of names) sdk.capture({ distinctId: 'ada', event });
   const flushed = sdk.flush().catch(() => {});

@@ -19,7 +19,7 @@ function seen() {
   return { event: 'seen', distinct_id: 'ada', uuid: randomUUID(), properties: {} };
 }
 
-/** Writes to the edge, as a client that is slow or broken, and returns the answer and the end. */
+/** Writes to the edge like a slow or broken client, and returns the answer and the end. */
 function rawRequest(text: string) {
   const { hostname, port } = new URL(edge.url);
   const socket = connect(Number(port), hostname);
@@ -35,7 +35,7 @@ function rawRequest(text: string) {
   return { socket, closed };
 }
 
-test('above the rate of a project’s token the answer is 503 with Retry-After', async (t) => {
+test('above the rate of a project’s token the edge answers 503 with Retry-After', async (t) => {
   const { api, projectId, projectToken: api_key } = await t.context.silo.signUp();
   let [taken, late] = [0, 0];
   let answer: Answer;
@@ -44,7 +44,8 @@ test('above the rate of a project’s token the answer is 503 with Retry-After',
     const sent = await sendCounted(`${edge.url}/batch/`, { body });
     answer = sent.answer;
     if (answer.status === 200) taken++;
-    // What a busy machine did not answer in time may have used the rate, and may be stored.
+    // Requests that a busy machine did not answer in time may have used the rate, and may be
+    // stored.
     late += sent.count - 1;
   } while (answer.status === 200 && taken <= 20);
   t.is(answer.status, 503);
@@ -55,7 +56,10 @@ test('above the rate of a project’s token the answer is 503 with Retry-After',
   t.true(length >= taken && length <= 20, `${length} are stored`);
 });
 
-/** Begins bodies of these shares of what all may hold, each from an address of its own unless given. */
+/**
+ * Begins bodies of these shares of the shared memory, each from its own address unless one is
+ * given.
+ */
 function beginBodies(shares: readonly number[], address?: string) {
   const { host } = new URL(edge.url);
   const slow = shares.map((share, index) => {
@@ -71,7 +75,7 @@ function beginBodies(shares: readonly number[], address?: string) {
   };
 }
 
-/** Waits until the edge holds so many bytes of bodies. */
+/** Waits until the edge holds this number of bytes of bodies. */
 async function untilHeld({ metricsUrls }: TestSilo, isEnough: (bytes: number) => boolean) {
   await eventually(async () => {
     const pages = await Promise.all(metricsUrls.map(async (url) => (await fetch(url)).text()));
@@ -80,7 +84,7 @@ async function untilHeld({ metricsUrls }: TestSilo, isEnough: (bytes: number) =>
   });
 }
 
-/** Begins bodies of these shares, once nothing is held; returns when all of them are held. */
+/** Begins bodies of these shares once no body is held; returns when all of them are held. */
 async function hold(silo: TestSilo, shares: readonly number[], address?: string) {
   await untilHeld(silo, (held) => held === 0);
   const end = beginBodies(shares, address);
@@ -89,7 +93,7 @@ async function hold(silo: TestSilo, shares: readonly number[], address?: string)
   return end;
 }
 
-/** Fills nine tenths of what bodies may hold, by six addresses: each may hold so much. */
+/** Fills nine tenths of the memory for bodies from six addresses, each within its share. */
 async function fillEdge(silo: TestSilo) {
   return await hold(
     silo,
@@ -97,7 +101,7 @@ async function fillEdge(silo: TestSilo) {
   );
 }
 
-test('one address holds three quarters of the bytes at most: others have room', async (t) => {
+test('one address holds at most three quarters of the bytes, which leaves room for others', async (t) => {
   const { silo } = t.context;
   const { projectToken: api_key } = await silo.signUp();
   const address = '203.0.113.7';
@@ -108,10 +112,10 @@ test('one address holds three quarters of the bytes at most: others have room', 
   t.is((await sendFrom(address, large)).status, 503);
   const body = JSON.stringify({ api_key, batch: [seen()] });
   t.is((await sendFrom('203.0.113.8', body)).status, 200);
-  t.is((await sendFrom('203.0.113.8', large)).status, 400, 'it is read to its end');
+  t.is((await sendFrom('203.0.113.8', large)).status, 400, 'the body is read to its end');
 });
 
-test('above the bytes that bodies may hold the answer is 503 with Retry-After, and 200 again later', async (t) => {
+test('above the memory for bodies the edge answers 503 with Retry-After, and later 200 again', async (t) => {
   const { projectToken: api_key } = await t.context.silo.signUp();
   const end = await fillEdge(t.context.silo);
   t.teardown(end);
@@ -126,14 +130,15 @@ test('above the bytes that bodies may hold the answer is 503 with Retry-After, a
   });
 });
 
-test('posthog-node sends again what got 503, and it is stored once', async (t) => {
+test('posthog-node retries after 503, and its event is stored once', async (t) => {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   const end = await fillEdge(t.context.silo);
   t.teardown(end);
-  // Makes room at the first refusal. The edge may take a moment to see that the others have gone.
+  // Makes room at the first refusal. The edge may need a moment to see that the others have
+  // disconnected.
   const options = { retries: 15, onRefusal: end };
   const { sdk, statuses, errors } = openSdk(projectToken, edge.url, options);
-  // Too large for what is left. Random, so that gzip does not help.
+  // Too large for the remaining memory. Random, so that gzip does not help.
   const text = randomBytes(heldBytes / 8).toString('base64');
   const batch = Array.from({ length: 6 }, (_, index) =>
     text.slice(index * 500_000, (index + 1) * 500_000),
@@ -152,7 +157,7 @@ test('posthog-node sends again what got 503, and it is stored once', async (t) =
   );
 });
 
-test('behind a trusted proxy the client’s address is the one that it forwards', async (t) => {
+test('behind a trusted proxy, the client’s address is the one that the proxy forwards', async (t) => {
   const { api, projectId, projectToken: api_key } = await t.context.silo.signUp();
   const headers = { 'x-forwarded-for': '203.0.113.9' };
   const body = JSON.stringify({ api_key, batch: [seen()] });
@@ -161,7 +166,7 @@ test('behind a trusted proxy the client’s address is the one that it forwards'
   t.is(event?.properties, '{"$ip":"203.0.113.9"}');
 });
 
-test('a token that nobody knows is looked up once, and refused from memory after that', async (t) => {
+test('an unknown token is looked up once, and then refused from memory', async (t) => {
   const { silo } = t.context;
   const body = JSON.stringify({ api_key: newProjectToken(), batch: [seen()] });
   t.is((await send(`${edge.url}/batch/`, { body })).status, 401);
@@ -175,7 +180,7 @@ test('a token that nobody knows is looked up once, and refused from memory after
   }
 });
 
-test('what is not HTTP gets 400, and its connection is closed', async (t) => {
+test('a request that is not HTTP gets 400, and its connection is closed', async (t) => {
   const { closed } = rawRequest('HELO example.com\r\n\r\n');
   t.regex(await closed, /^HTTP\/1\.1 400 .*Access-Control-Allow-Origin: \*/s);
 });
@@ -186,13 +191,13 @@ test('a draining edge refuses with 503 and Retry-After', async (t) => {
   const body = JSON.stringify({ api_key, batch: [seen()] });
   const { host } = new URL(edge.url);
   const head = `POST /batch/ HTTP/1.1\r\nHost: ${host}\r\nContent-Length: ${body.length}\r\n\r\n`;
-  // The body of the second request is still to come: its connection stays open. The edge has read
-  // the head by the time it answers the first, as both are sent at once.
+  // The body of the second request does not arrive, so its connection stays open. The edge has read
+  // its head by the time it answers the first, because both are sent at once.
   const { socket, closed } = rawRequest(head + body + head);
   await new Promise((resolve) => socket.once('data', resolve));
   const stopped = silo.stop('project');
-  // One more after each answer, the last of them while the edge drains. More often would write to a
-  // closed connection, and lose the answers that are still to be read.
+  // Sends one more request after each answer, the last of them while the edge drains. More requests
+  // would be written to a closed connection, and lose answers that are still unread.
   const goOn = () => socket.write(body + head);
   socket.on('data', goOn);
   goOn();

@@ -11,7 +11,7 @@ function bodyOf(api_key: string) {
   return JSON.stringify({ api_key, event: 'seen', distinct_id: 'ada', uuid: randomUUID() });
 }
 
-test('ROLE=edge takes events while no project service runs, and refuses a revoked token at once', async (t) => {
+test('ROLE=edge accepts events while no project service runs, and refuses a revoked token at once', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const url = await silo.startEdge();

@@ -9,12 +9,16 @@ const { test, edge } = edgeScenarios();
 
 const names = Array.from({ length: 30 }, (_, index) => `seen ${index}`).sort();
 
-/** Sends every name once through a front, and checks that what is reported as sent is there once. */
+/**
+ * Sends every name once through a front, and checks that every event that is reported as sent is
+ * stored once.
+ */
 async function sendAll(t: ExecutionContext<ScenarioContext>, fateOf: (index: number) => Fate) {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   const front = await EdgeFront.start(edge.url, fateOf, undefined, true);
   t.teardown(() => front[Symbol.asyncDispose]());
-  // The SDK sees each refusal of the front, which itself repeats what the edge had no time for.
+  // The SDK sees each refusal of the front, which itself retries requests that the edge had no time
+  // for.
   const opened = openSdk(projectToken, front.url, { isSteady: () => false });
   for (const event of names) opened.sdk.capture({ distinctId: 'ada', event });
   const stored = async () => (await allEvents(api, { projectId })).map(({ name }) => name).sort();
@@ -26,7 +30,7 @@ async function sendAll(t: ExecutionContext<ScenarioContext>, fateOf: (index: num
 const refusedFor = (count: number) => (index: number) => (index < count ? 'refused' : 'answered');
 const cutFor = (count: number) => (index: number) => (index < count ? 'cut' : 'answered');
 
-test('posthog-node sends again after 503, three times, and each event is stored once', async (t) => {
+test('posthog-node retries after 503, up to three times, and each event is stored once', async (t) => {
   const { sdk, front, errors, sent } = await sendAll(t, refusedFor(3));
   await sdk.shutdown();
   t.deepEqual(front.statuses, [503, 503, 503, 200]);
@@ -34,7 +38,7 @@ test('posthog-node sends again after 503, three times, and each event is stored 
   t.deepEqual(sent.sort(), names);
 });
 
-test('posthog-node gives its events up at the fourth 503, reports that, and does not send them later', async (t) => {
+test('posthog-node drops its events at the fourth 503, reports that, and does not send them later', async (t) => {
   const { sdk, front, errors, stored } = await sendAll(t, refusedFor(4));
   t.deepEqual(front.statuses, [503, 503, 503, 503]);
   t.is(errors.length, 1);
@@ -43,7 +47,7 @@ test('posthog-node gives its events up at the fourth 503, reports that, and does
   t.deepEqual(await stored(), ['later']);
 });
 
-test('posthog-node sends again when the answer is lost, and each event is stored once', async (t) => {
+test('posthog-node retries when the answer is lost, and each event is stored once', async (t) => {
   const fateOf = (index: number) => (index < 3 ? 'unanswered' : 'answered');
   const { sdk, front, errors, sent } = await sendAll(t, fateOf);
   await sdk.shutdown();
@@ -61,7 +65,7 @@ test('posthog-node keeps its events when four connections break, and sends them 
   t.deepEqual(sent.sort(), names);
 });
 
-test('posthog-node drops what it sends with a replaced token, after one request; what was sent before stays', async (t) => {
+test('posthog-node drops events with a replaced token after one request; events sent before are kept', async (t) => {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   const { sdk, statuses, errors, sent } = openSdk(projectToken, edge.url);
   sdk.capture({ distinctId: 'ada', event: 'before' });
@@ -79,7 +83,7 @@ test('posthog-node drops what it sends with a replaced token, after one request;
   );
 });
 
-test('shutdown of posthog-node sends all that is queued', async (t) => {
+test('shutdown of posthog-node sends all queued events', async (t) => {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   const { sdk, errors, sent } = openSdk(projectToken, edge.url);
   const queued = Array.from({ length: 900 }, (_, index) => `seen ${index}`).sort();

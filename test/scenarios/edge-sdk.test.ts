@@ -6,7 +6,7 @@ import { allEvents, where } from './event-requests.ts';
 const { test, edge } = edgeScenarios();
 
 for (const captureMode of ['v0', 'v1'] as const) {
-  test(`what posthog-node (${captureMode}) sends arrives once and is found by $host`, async (t) => {
+  test(`events that posthog-node (${captureMode}) sends arrive once and are found by $host`, async (t) => {
     const { api, projectId, projectToken } = await t.context.silo.signUp();
     process.env.POSTHOG_CAPTURE_MODE = captureMode;
     const { sdk, errors } = openSdk(projectToken, edge.url);
@@ -62,7 +62,7 @@ for (const captureMode of ['v0', 'v1'] as const) {
   });
 }
 
-test('what posthog-js-lite sends arrives once and is found by $host', async (t) => {
+test('events that posthog-js-lite sends arrive once and are found by $host', async (t) => {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   const sdk = new PostHogLite(projectToken, { host: edge.url, persistence: 'memory' });
   const errors: unknown[] = [];

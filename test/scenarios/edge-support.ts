@@ -1,4 +1,4 @@
-/** The HTTP edge of the project service, as scenarios use it. */
+/** The HTTP edge of the project service in scenarios. */
 import { request as httpRequest, type IncomingHttpHeaders } from 'node:http';
 import { freePort } from '@silo/embedded/ports.ts';
 import { PostHog } from 'posthog-node';
@@ -9,7 +9,7 @@ import { scenarios } from './support.ts';
 
 const host = '127.0.0.1';
 
-/** Scenarios whose project service has an HTTP edge, and its URL. */
+/** Scenarios whose project service has an HTTP edge; also returns its URL. */
 export function edgeScenarios(settings: Parameters<typeof startTestSilo>[0] = {}) {
   const edge = { url: '' };
   const test = scenarios(async () => {
@@ -20,11 +20,11 @@ export function edgeScenarios(settings: Parameters<typeof startTestSilo>[0] = {}
   return { test, edge };
 }
 
-/** What the edge answered. */
+/** The answer of the edge. */
 export type Answer = {
   status: number;
   headers: IncomingHttpHeaders;
-  /** The body as JSON; its text where it is none. */
+  /** The body as JSON, or as text if it is not JSON. */
   body: unknown;
 };
 
@@ -35,14 +35,14 @@ type Sending = {
 };
 
 /**
- * Sends one HTTP request, as it is: follows nothing and adds no header. Sends it again where the
- * edge, on a busy machine, had no time to store or to check it.
+ * Sends one HTTP request as given: follows no redirect and adds no header. Repeats it if the edge,
+ * on a busy machine, had no time to store or check it.
  */
 export async function send(url: string, sending: Sending = {}): Promise<Answer> {
   return (await sendCounted(url, sending)).answer;
 }
 
-/** The same, and how many requests it took: for what is stored again with each of them. */
+/** The same; also returns the number of requests, for events that each request stores again. */
 export async function sendCounted(url: string, sending: Sending = {}) {
   let count = 0;
   const answer = await untilInTime(
@@ -84,8 +84,8 @@ function jsonOf(text: string): unknown {
 }
 
 /**
- * posthog-node, the statuses that it got (0 without an answer), and what it reported: the names of
- * sent events, and errors.
+ * Opens posthog-node. Returns the statuses that it got (0 without an answer) and its reports: the
+ * names of sent events, and errors.
  */
 export function openSdk(
   token: string,
@@ -114,7 +114,10 @@ export function openSdk(
   return { sdk, statuses, errors, sent };
 }
 
-/** Far beyond what a busy machine takes: else the SDK gives up after 10 s, or 30 at its end. */
+/**
+ * Far beyond what a busy machine takes; by default the SDK gives up after 10 s, or after 30 s at
+ * its end.
+ */
 const patienceMs = 120_000;
 
 class PatientPostHog extends PostHog {
@@ -123,7 +126,7 @@ class PatientPostHog extends PostHog {
   }
 }
 
-/** As `send` does: a 503 of a busy machine is no answer that a test counts. */
+/** Like `send`: a 503 of a busy machine does not count as an answer. */
 async function fetchSteadily(url: string, options: RequestInit): Promise<Response> {
   return await untilInTime(
     () => fetch(url, options),
@@ -134,7 +137,9 @@ async function fetchSteadily(url: string, options: RequestInit): Promise<Respons
   );
 }
 
-/** Sends one event after the other, each with a flush, until it is stopped; then returns their names. */
+/**
+ * Sends one event after another, each with a flush, until it is stopped; then returns their names.
+ */
 export function keepSending(sdk: PostHog): { stop(): Promise<string[]> } {
   const names: string[] = [];
   let isOver = false;

@@ -23,7 +23,7 @@ async function stored(api: Parameters<typeof allEvents>[0], projectId: string) {
 
 const v0Paths = ['/batch', '/e', '/capture', '/i/v0/e'];
 
-test('every path of v0 takes every form of body, gzip or not, and answers 200 with a JSON object', async (t) => {
+test('every path of v0 accepts every form of body, gzip or not, and answers 200 with a JSON object', async (t) => {
   const { api, projectId, projectToken: token } = await t.context.silo.signUp();
   const bodies = [
     (event: object) => ({
@@ -67,7 +67,7 @@ test('every path of v0 takes every form of body, gzip or not, and answers 200 wi
   t.deepEqual(uuids.sort(), expected.sort());
 });
 
-test('v1 answers for every UUID, and takes the library from its header', async (t) => {
+test('v1 answers for every UUID, and reads the library from its header', async (t) => {
   const { api, projectId, projectToken } = await t.context.silo.signUp();
   const [good, bad] = [seen(), seen({ distinct_id: '' })];
   for (const slash of ['', '/']) {
@@ -92,7 +92,7 @@ test('v1 answers for every UUID, and takes the library from its header', async (
   });
 });
 
-test('a bad event is named in the answer and refused alone', async (t) => {
+test('an invalid event is named in the answer and refused alone', async (t) => {
   const { api, projectId, projectToken: token } = await t.context.silo.signUp();
   const good = seen({ properties: { text: 'x' } });
   const text = JSON.stringify({
@@ -111,9 +111,9 @@ test('a bad event is named in the answer and refused alone', async (t) => {
   t.is(event?.properties, '{"text":"\\ud83d","$ip":"127.0.0.1"}');
 });
 
-test('a body that is sent twice is stored once, but for events without a UUID and a time', async (t) => {
+test('a body that is sent twice is stored once, except for events without a UUID and a time', async (t) => {
   const { api, projectId, projectToken: token } = await t.context.silo.signUp();
-  // As posthog-go sends it, once more within the body.
+  // The same event again within the body, as posthog-go sends it.
   const timed = { event: 'timed', distinct_id: 'ada', uuid: '', timestamp: new Date() };
   const batch = [seen(), timed, timed, { event: 'new', distinct_id: 'ada', uuid: '' }];
   const body = JSON.stringify({ api_key: token, batch });
@@ -183,7 +183,7 @@ test('a token that is unknown, malformed, missing or of a deleted project gets 4
   t.is((await post(token)).status, 401);
 });
 
-test('what is no capture gets 400 with a reason, and a bomb 413', async (t) => {
+test('a body that is not a capture gets 400 with a reason, and a decompression bomb 413', async (t) => {
   const { projectToken: token } = await t.context.silo.signUp();
   const truncated = gzipSync(JSON.stringify({ api_key: token, batch: [seen()] })).subarray(0, -12);
   for (const body of ['', '{', 'null', '7', `{"api_key":"${token}","batch":{}}`]) {
@@ -191,16 +191,16 @@ test('what is no capture gets 400 with a reason, and a bomb 413', async (t) => {
     t.is(answer.status, 400, String(body));
     t.is(reasonOf(answer), 'INVALID_BODY');
   }
-  // What stands at the end of a truncated gzip is no size: it is too large, or wrong.
+  // The last bytes of a truncated gzip are not its size: the size that is read is too large or wrong.
   t.true([400, 413].includes((await send(`${edge.url}/batch/`, { body: truncated })).status));
   const bomb = gzipSync(Buffer.alloc(64 * 2 ** 20, ' '));
   t.is((await send(`${edge.url}/batch/`, { body: bomb })).status, 413);
-  // One that lies about its size.
+  // A gzip that states a wrong size.
   bomb.writeUInt32LE(1_000, bomb.length - 4);
   t.is((await send(`${edge.url}/batch/`, { body: bomb })).status, 400);
 });
 
-test('a body of 9 MB is taken, gzip or not', async (t) => {
+test('a body of 9 MB is accepted, gzip or not', async (t) => {
   const { api, projectId, projectToken: token } = await t.context.silo.signUp();
   const batch = Array.from({ length: 100 }, () =>
     seen({ properties: { text: 'x'.repeat(90_000) } }),
@@ -212,7 +212,7 @@ test('a body of 9 MB is taken, gzip or not', async (t) => {
   t.is((await stored(api, projectId)).length, 100);
 });
 
-test('more events than one capture takes are stored from one body', async (t) => {
+test('one body with more events than one capture accepts is stored completely', async (t) => {
   const { api, projectId, projectToken: token } = await t.context.silo.signUp();
   const batch = Array.from({ length: 2_500 }, () => seen());
   t.is(
@@ -262,7 +262,7 @@ test('every answer to a browser allows its origin with credentials, and a prefli
   t.regex(preflight.headers['access-control-allow-methods'] ?? '', /POST/);
 });
 
-test('app_urls, where they are set, are the browsers’ origins; other senders are no browsers', async (t) => {
+test('app_urls, if set, are the only origins allowed to browsers; other senders are not affected', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken: token } = await silo.signUp();
   const body = JSON.stringify({ api_key: token, batch: [seen()] });
@@ -286,7 +286,7 @@ test('app_urls, where they are set, are the browsers’ origins; other senders a
   t.is((await from()).status, 200);
 });
 
-test('where the project anonymizes addresses no event has one, also if the SDK sent it', async (t) => {
+test('if the project anonymizes addresses no event has one, even if the SDK sent it', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken: token } = await silo.signUp();
   const settings = ProjectSettings.fromPartial({ anonymizeIps: true });
@@ -308,7 +308,7 @@ test('where the project anonymizes addresses no event has one, also if the SDK s
   t.is(newest?.properties, '{"n":1.0}');
 });
 
-test('SDKs get what they ask for at their start', async (t) => {
+test('SDKs get the configuration that they request at their start', async (t) => {
   const { projectToken: token } = await t.context.silo.signUp();
   for (const path of ['/flags?v=2', '/flags/?v=2', '/decide', '/decide/?v=3']) {
     const form = `data=${encodeURIComponent(Buffer.from(JSON.stringify({ token })).toString('base64'))}`;

@@ -30,7 +30,7 @@ const listed = (counts: EventCount[]) =>
     count,
   ]);
 
-test('counts are by hour and day of the project’s time zone, also where the clocks change', async (t) => {
+test('counts are by hour and day of the project’s time zone, even when the clocks change', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const settings = { timeZone: 'Europe/Berlin', appUrls: [], anonymizeIps: false };
@@ -95,7 +95,7 @@ test('counts are by name or property, the largest first, and add up to the total
   t.is((await count(api, { projectId, filter })).totalCount, 7);
 });
 
-test('pages of counts add up, and a page token belongs to its count, time zone and account', async (t) => {
+test('the pages of a count add up, and a page token belongs to its count, time zone and account', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const batch = Array.from({ length: 30 }, (_, index) =>
@@ -129,7 +129,7 @@ test('pages of counts add up, and a page token belongs to its count, time zone a
   await refused(t, count(api, { ...wanted, pageToken: nextPageToken }), 'INVALID_FIELD');
 });
 
-test('a count names a property exactly where it groups by one', async (t) => {
+test('a count names a property if and only if it groups by one', async (t) => {
   const { api, projectId } = await t.context.silo.signUp();
   for (const wanted of [{ grouping: byProperty }, { grouping: byName, property: 'plan' }]) {
     const error = await refused(t, count(api, { projectId, ...wanted }), 'INVALID_FIELD');

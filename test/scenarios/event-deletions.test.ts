@@ -26,7 +26,7 @@ async function remove(api: PublicApi, projectId: string, filter: Partial<EventFi
   return present((await api.events.deleteEvents(request)).deletion);
 }
 
-test('deleted events are gone when DeleteEvents returns, others stay, and the receipt has the end', async (t) => {
+test('deleted events are gone when DeleteEvents returns, others stay, and the receipt is completed later', async (t) => {
   const { silo } = t.context;
   const { api, account, projectId, projectToken } = await silo.signUp();
   const on = (host: string) => event({ properties: JSON.stringify({ $host: host }) });
@@ -45,12 +45,16 @@ test('deleted events are gone when DeleteEvents returns, others stay, and the re
     t.is(deletion.removedCount, 2);
   });
   await capture(silo, projectToken, [on('a')]);
-  t.is((await query(api, { projectId, filter })).events.length, 1, 'it is of a later generation');
+  t.is(
+    (await query(api, { projectId, filter })).events.length,
+    1,
+    'the event is of a later generation',
+  );
   const events = silo.mongo.db(`${silo.databasePrefix}_project`).collection('captured_events');
   t.is(await events.countDocuments({ '_id.project': projectId } as object), 2);
 });
 
-test('an event that is captured after its deletion stays, with the same UUID too', async (t) => {
+test('an event that is captured after its deletion stays, even with the same UUID', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const again = event({ uuid: randomUUID(), properties: '{"a":1}' });
@@ -66,7 +70,7 @@ test('an event that is captured after its deletion stays, with the same UUID too
   t.is((await query(api, { projectId })).events.length, 2);
 });
 
-test('a deletion needs a filter of at most 16 KiB, and an admin', async (t) => {
+test('a deletion requires a filter of at most 16 KiB, and an admin', async (t) => {
   const { silo } = t.context;
   const { api, projectId } = await silo.signUp();
   const absent = api.events.deleteEvents({ projectId, filter: undefined, requestId: '' });
@@ -77,7 +81,7 @@ test('a deletion needs a filter of at most 16 KiB, and an admin', async (t) => {
   await refused(t, remove(api, projectId, where('a', equal, '[')), 'INVALID_FIELD');
 });
 
-test('a deletion survives the deletion and the return of its project', async (t) => {
+test('a deletion survives the deletion and undeletion of its project', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   await capture(silo, projectToken, [event()]);
@@ -88,7 +92,7 @@ test('a deletion survives the deletion and the return of its project', async (t)
   t.deepEqual((await query(api, { projectId })).events, []);
 });
 
-test('the activity log says who deleted events, and by what, without values', async (t) => {
+test('the activity log says who deleted events, and the filter’s fields without their values', async (t) => {
   const { silo } = t.context;
   const { api, account, organization, projectId } = await silo.signUp();
   const { id } = await remove(api, projectId, { distinctId: 'ada', names: ['seen'] });
@@ -104,18 +108,18 @@ test('the activity log says who deleted events, and by what, without values', as
 const perBatch = 20;
 const rounds = 8;
 
-test('in a race of captures, a deletion hides what was captured before it, and keeps what comes after', async (t) => {
+test('in a race with captures, a deletion hides events captured before it, and keeps events captured after it', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   let isOver = false;
   let round = 0;
-  /** What was acknowledged, by the deletions that had returned when its capture began. */
+  /** Acknowledged events, by the number of deletions that had returned when their capture began. */
   const acknowledged = new Map<string, number>();
   const flood = async () => {
     while (!isOver) {
       const began = round;
       const batch = Array.from({ length: perBatch }, () => event({ uuid: randomUUID() }));
-      // The same batch is sent again where it is refused.
+      // The same batch is sent again if it is refused.
       await untilAnswered(() => capture(silo, projectToken, batch));
       for (const { uuid } of batch) acknowledged.set(uuid, began);
     }
@@ -135,13 +139,14 @@ test('in a race of captures, a deletion hides what was captured before it, and k
     t.deepEqual(
       before.filter((uuid) => found.has(uuid)),
       [],
-      'what was captured before is deleted',
+      'events captured before the deletion are deleted',
     );
     for (const uuid of before) acknowledged.delete(uuid);
   }
   const isAfter = (began: number) => began === rounds;
   await eventually(() => {
-    if (![...acknowledged.values()].some(isAfter)) throw new Error('none began after the last');
+    if (![...acknowledged.values()].some(isAfter))
+      throw new Error('no capture began after the last deletion');
   });
   isOver = true;
   await flooding;
@@ -156,7 +161,7 @@ test('in a race of captures, a deletion hides what was captured before it, and k
   t.deepEqual(
     after.filter(([uuid]) => !left.has(uuid)),
     [],
-    'what was captured after is kept',
+    'events captured after the deletion are kept',
   );
   t.true(after.length > 0, 'captures began after the last deletion');
   t.log(`${after.length} captured after the last deletion, ${left.size} stored`);

@@ -17,8 +17,8 @@ function exported(api: PublicApi, { projectId, filter, pageToken = '' }: Wanted)
 }
 
 /**
- * The UUIDs of all messages, and the token of the last one. Sent again only while nothing has come:
- * an export that breaks off has failed.
+ * The UUIDs of all messages, and the token of the last one. Retries only before the first message:
+ * an export that breaks off later has failed.
  */
 async function allOf(api: PublicApi, wanted: Wanted) {
   const uuids: string[] = [];
@@ -35,7 +35,7 @@ async function allOf(api: PublicApi, wanted: Wanted) {
   return { uuids, count, pageToken };
 }
 
-/** So many events, one second apart, from the oldest to the newest. */
+/** This number of events, one second apart, from the oldest to the newest. */
 function inOrder(count: number, properties = '{}') {
   return Array.from({ length: count }, (_, index) => {
     const timestamp = new Date(Date.UTC(2026, 0, 1) + index * 1_000).toISOString();
@@ -66,7 +66,7 @@ test('an export has every event once, oldest first, and continues after a messag
   t.deepEqual((await allOf(api, { projectId, pageToken })).uuids, [later.uuid]);
 });
 
-test('an export has what its filter means, and its token belongs to that, the project and the account', async (t) => {
+test('an export has the events of its filter, and its token belongs to the filter, the project and the account', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { api, projectId, projectToken } = ada;
@@ -100,10 +100,10 @@ async function keepDays(api: PublicApi, projectId: string, retentionDays: number
   });
 }
 
-/** More than the network and both ends of a stream hold: 16 messages wait at the client. */
+/** More than the network and both ends of a stream can hold: 16 messages wait at the client. */
 const many = inOrder(150, JSON.stringify({ large: 'x'.repeat(200_000) }));
 
-test('an export ends with the refusal once its access is taken away', async (t) => {
+test('an export ends with the refusal once its access is removed', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   for (let from = 0; from < many.length; from += 15) {
@@ -122,7 +122,7 @@ test('an export ends with the refusal once its access is taken away', async (t) 
   t.true(count < many.length, `${count} were sent before`);
 });
 
-test('an export leaves out what is not kept any more when retention is set while it runs', async (t) => {
+test('an export leaves out events that a retention set while it runs removes', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   for (let from = 0; from < many.length; from += 15) {
@@ -139,7 +139,7 @@ test('an export leaves out what is not kept any more when retention is set while
   t.true(count < many.length, `${count} were sent before`);
 });
 
-test('an export leaves out what is deleted while it runs', async (t) => {
+test('an export leaves out events that are deleted while it runs', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   for (let from = 0; from < many.length; from += 15) {

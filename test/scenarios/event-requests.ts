@@ -1,4 +1,4 @@
-/** Requests about events, as scenarios make them. */
+/** Requests about events for scenarios. */
 import { randomUUID } from 'node:crypto';
 import type { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import {
@@ -10,7 +10,7 @@ import type { PublicApi } from '../harness/clients.ts';
 import { untilAnswered } from '../harness/eventually.ts';
 import type { TestSilo } from '../harness/silo.ts';
 
-/** An event as it is sent; with a UUID, by which a capture that is sent again stores it once. */
+/** An event as it is sent, with a UUID, so that a repeated capture stores it once. */
 export function event(fields: Partial<CapturedEvent> = {}): CapturedEvent {
   const rest = { name: 'seen', distinctId: 'ada', timestamp: '', properties: '' };
   return { uuid: randomUUID(), ...rest, ...fields };
@@ -28,7 +28,7 @@ export function capture(
 
 const { CAPTURE_RESULT_STORED: stored, CAPTURE_RESULT_DUPLICATE: duplicate } = CaptureResult;
 
-/** Captures events, and proves how each one ends. Returns the outcomes. */
+/** Captures events, and asserts the outcome of each. Returns the outcomes. */
 export async function captureWith(
   t: ExecutionContext,
   { silo, token, events }: { silo: TestSilo; token: string; events: CapturedEvent[] },
@@ -39,7 +39,7 @@ export async function captureWith(
     tries++;
     return silo.once(token).events.captureEvents({ events, superProperties: '' });
   });
-  // A try that was not answered may have stored it.
+  // An attempt that was not answered may have stored it.
   const isRepeat = (result: CaptureResult, index: number) =>
     tries > 1 && due[index] === stored && result === duplicate;
   t.deepEqual(
@@ -51,7 +51,7 @@ export async function captureWith(
 
 type Query = { projectId: string; filter?: Partial<EventFilter> | undefined; pageSize?: number };
 
-/** Means all events. */
+/** Matches all events. */
 export const noFilter: EventFilter = {
   ...{ startTime: undefined, endTime: undefined, names: [], distinctId: '', properties: [] },
 };

@@ -9,7 +9,7 @@ const test = scenarios();
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-test('queries and counts leave out what a project keeps no longer', async (t) => {
+test('queries and counts leave out events that are older than the project’s retention', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const event = (ageDays: number) => ({
@@ -37,7 +37,7 @@ test('queries and counts leave out what a project keeps no longer', async (t) =>
     });
   t.is((await names()).length, 3);
   await keep(7);
-  // The change reaches a server that reads by an event.
+  // A server that reads facts by events learns of the change later.
   await eventually(async () => {
     const found = await names();
     if (found.length !== 2) throw new Error(`${found.length} events are returned`);

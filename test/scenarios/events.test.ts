@@ -16,8 +16,8 @@ import {
 const test = scenarios();
 
 /**
- * The message of each event, by the list in the design; of one region: those of migrations are in
- * migration-events.test.ts.
+ * The message of each event, by the list in the design, within one region; events of migrations are
+ * in migration-events.test.ts.
  */
 const messageOf: Record<string, string> = {
   'org.account_created': 'AccountCreated',
@@ -51,7 +51,7 @@ const messageOf: Record<string, string> = {
 
 type Codec = { fromJSON(json: unknown): object; toJSON(message: never): unknown };
 
-test('a subscriber sees ProjectMoved, with the documented headers and a body that says it all', async (t) => {
+test('a subscriber receives ProjectMoved, with the documented headers and a complete body', async (t) => {
   const { silo } = t.context;
   await using listening = await subscribe(silo);
   const { api, account, organization } = await silo.signUp();
@@ -91,7 +91,7 @@ test('a subscriber sees ProjectMoved, with the documented headers and a body tha
   t.is(Date.parse(headers['ce-time'] ?? ''), new Date(String(time)).getTime());
 });
 
-test('a subscriber sees TokenRevoked, by fingerprints and never the token', async (t) => {
+test('a subscriber receives TokenRevoked, with fingerprints and never the token', async (t) => {
   const { silo } = t.context;
   await using listening = await subscribe(silo);
   const { api, account, organization, projectId, projectToken } = await silo.signUp();
@@ -131,7 +131,7 @@ test('events that end access have what a cache of project tokens needs: moved, d
   t.deepEqual(purgeTime, present(project?.purgeTime));
 });
 
-test('every event comes with the documented subject, headers and body, in order, and contains no secret', async (t) => {
+test('every event has the documented subject, headers and body, in order, and contains no secret', async (t) => {
   const { silo } = t.context;
   await using listening = await subscribe(silo);
   for (const { prepare } of Object.values(mutations)) {
@@ -157,7 +157,7 @@ test('every event comes with the documented subject, headers and body, in order,
     t.is(headers['ce-subject'], id);
     t.is(headers['ce-authid'], String(body.actor));
     t.true(Number.isInteger(body.revision), `${subject} has a revision`);
-    t.true(Object.values(body).includes(id), `${subject} says what it is about`);
+    t.true(Object.values(body).includes(id), `${subject} names its subject`);
     const sequence = Number(headers['ce-sequence']);
     t.is(sequence, (last[service] ?? sequence - 1) + 1, `${service}: without gaps`);
     last[service] = sequence;

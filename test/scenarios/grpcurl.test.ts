@@ -10,10 +10,10 @@ import { untilInTime } from '../harness/eventually.ts';
 import { findGoTool, grpcurl } from '../harness/go-tool.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 
-// A first build of grpcurl takes a minute or two, once.
+// The first build of grpcurl takes a minute or two.
 const buf = resolve(import.meta.dirname, '../../node_modules/.bin/buf');
 
-/** The server that the tools use; they get no proto file. */
+/** The server that the tools call; they get no proto file. */
 type Context = { silo: TestSilo; grpcurl: string | undefined };
 const test = anyTest as TestFn<Context>;
 let silo: TestSilo | undefined;
@@ -33,12 +33,12 @@ type Args = {
   staff?: boolean;
   key?: string;
   input?: object;
-  /** How long grpcurl tries to connect, in seconds; 120 unless given. */
+  /** How long grpcurl tries to connect, in seconds; default 120. */
   patience?: number;
 };
 type Grpcurl = (args: Args, ...words: string[]) => Promise<Outcome>;
 
-/** A test that uses grpcurl; passed over, in one line, where there is none. */
+/** A test that uses grpcurl; if there is none, it only logs that. */
 function withGrpcurl(
   title: string,
   run: (t: ExecutionContext<Context>, run: Grpcurl) => Promise<void>,
@@ -46,7 +46,7 @@ function withGrpcurl(
   test(title, async (t) => {
     const { grpcurl } = t.context;
     if (grpcurl === undefined) {
-      t.log('passed over: no grpcurl');
+      t.log('the test does nothing: there is no grpcurl');
       t.pass();
     } else {
       await run(t, (args, ...words) => runGrpcurl(grpcurl, args, words));
@@ -80,7 +80,10 @@ function runBuf(args: Args, path: string, ...words: string[]): Promise<Outcome> 
   return runSteadily(buf, [...options, ...words, url], JSON.stringify(args.input));
 }
 
-/** Again where a service, on a busy machine, did not respond in time: with the same request id. */
+/**
+ * Repeats the command, with the same request id, if a service on a busy machine did not respond in
+ * time.
+ */
 function runSteadily(command: string, args: string[], input: string): Promise<Outcome> {
   return untilInTime(
     () => run(command, args, input),
@@ -124,7 +127,7 @@ const ports = {
 };
 
 withGrpcurl(
-  'grpcurl lists what each port serves, and nothing of the other port',
+  'grpcurl lists the services of each port, and none of the other port',
   async (t, run) => {
     const { token } = t.context.silo.addresses;
     t.deepEqual(linesOf(await run({ address: token.public }, 'list')), ports.public);
@@ -135,7 +138,7 @@ withGrpcurl(
   },
 );
 
-test('buf curl lists what each port serves, and nothing of the other port', async (t) => {
+test('buf curl lists the services of each port, and none of the other port', async (t) => {
   const { token } = t.context.silo.addresses;
   const list = async (args: Args) => linesOf(await runBuf(args, '', '--list-services'));
   t.deepEqual(await list({ address: token.public }), ports.public);
@@ -168,24 +171,21 @@ withGrpcurl('grpcurl describes services with their comments and access rules', a
   t.regex(method, /level:\s*LEVEL_ADMIN/);
 });
 
-withGrpcurl(
-  'grpcurl describes messages that hold times, and the details of errors',
-  async (t, run) => {
-    const { token } = t.context.silo.addresses;
-    const about = async (symbol: string) => {
-      const { code, output, errors } = await run({ address: token.public }, 'describe', symbol);
-      t.is(code, 0, errors);
-      return output;
-    };
-    const message = await about('silo.token.v1.ApiKey');
-    t.regex(message, /\.google\.protobuf\.Timestamp expire_time = 9;/);
-    t.regex(message, /Expiry time; absent if the key does not expire\./);
-    t.regex(await about('google.protobuf.Timestamp'), /int64 seconds = 1/);
-    t.regex(await about('google.rpc.ErrorInfo'), /string reason = 1;/);
-    t.regex(await about('google.rpc.BadRequest'), /field_violations = 1;/);
-    t.regex(await about('silo.common.v1.ErrorReason'), /ERROR_REASON_PROJECT_LIMIT = 22;/);
-  },
-);
+withGrpcurl('grpcurl describes messages with times, and the details of errors', async (t, run) => {
+  const { token } = t.context.silo.addresses;
+  const about = async (symbol: string) => {
+    const { code, output, errors } = await run({ address: token.public }, 'describe', symbol);
+    t.is(code, 0, errors);
+    return output;
+  };
+  const message = await about('silo.token.v1.ApiKey');
+  t.regex(message, /\.google\.protobuf\.Timestamp expire_time = 9;/);
+  t.regex(message, /Expiry time; absent if the key does not expire\./);
+  t.regex(await about('google.protobuf.Timestamp'), /int64 seconds = 1/);
+  t.regex(await about('google.rpc.ErrorInfo'), /string reason = 1;/);
+  t.regex(await about('google.rpc.BadRequest'), /field_violations = 1;/);
+  t.regex(await about('silo.common.v1.ErrorReason'), /ERROR_REASON_PROJECT_LIMIT = 22;/);
+});
 
 withGrpcurl('grpcurl signs up and reads the account, with reflection only', async (t, run) => {
   const { public: address } = t.context.silo.addresses.org;
@@ -282,7 +282,7 @@ withGrpcurl('the internal port serves only clients with a certificate', async (t
   t.is(JSON.parse(answer.output).refusal.reason, 'ERROR_REASON_TOKEN_INVALID');
 });
 
-test('without grpcurl, Go and pip the tests say so in a line, but in CI they fail', async (t) => {
+test('without grpcurl, Go and pip the tests log one line, but fail in CI', async (t) => {
   const cacheDirectory = await mkdtemp(join(tmpdir(), 'silo-grpcurl-'));
   t.teardown(() => rm(cacheDirectory, { recursive: true, force: true }));
   const lines: string[] = [];

@@ -9,13 +9,13 @@ import { team } from './revocations.ts';
 
 const { LEVEL_OWNER } = Level;
 
-/** A change by a method of the table that takes access from nobody, and one that does it again. */
+/** A change by a method of the table that removes no access, and a repetition of a removal. */
 type Harmless = {
   what: string;
   prepare(silo: TestSilo): Promise<{
-    /** Takes nothing away. */
+    /** Removes no access. */
     keep(): Promise<{ propagation: Propagation | undefined }>;
-    /** Takes away what is gone already. */
+    /** Removes access that was removed already. */
     again(): Promise<{ propagation: Propagation | undefined }>;
   }>;
 };
@@ -42,7 +42,7 @@ export const harmless: Harmless[] = [
     },
   },
   {
-    what: 'a member who is raised',
+    what: 'a member who gets a higher level',
     prepare: async (silo) => {
       const { ada, bob, organizationId } = await team(silo);
       const update = (level: Level) => {

@@ -38,13 +38,15 @@ const test = scenarios();
 
 const rest = { etag: '', requestId: '' };
 
-/** The key's restrictions may name anything: what the account has no access to is dormant. */
+/**
+ * The key's restrictions may name anything: a restriction to something without access is dormant.
+ */
 const withoutTarget = ['/silo.token.v1.ApiKeyService/CreateApiKey'];
 
 const absentOrganization = () => newId('org_us');
 const absentProject = () => newId('prj');
 
-test('every public method that names a thing is tried', (t) => {
+test('every public method that names a thing is tested', (t) => {
   const naming = siloMethods(loadImage())
     .filter(({ path }) => /^\/silo\.\w+\.v1\./.test(path) && !path.includes('.internal.'))
     .filter(({ method }) => namesThing(method.input))
@@ -62,7 +64,7 @@ function namesThing({ fields }: DescMessage): boolean {
   );
 }
 
-test('an organization of which one is no member is as one that is not there', async (t) => {
+test('to a caller who is not a member, an organization looks like one that does not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await sameRefusal(
@@ -78,7 +80,7 @@ test('an organization of which one is no member is as one that is not there', as
   );
 });
 
-test('a project that another’s organization owns is as one that is not there', async (t) => {
+test('a project of an organization without the caller looks like one that does not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await sameRefusal(
@@ -94,7 +96,7 @@ test('a project that another’s organization owns is as one that is not there',
   );
 });
 
-test('another’s key is as one that is not there', async (t) => {
+test('another account’s key looks like one that does not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await sameRefusal(t, ofKeys, {
@@ -106,7 +108,7 @@ test('another’s key is as one that is not there', async (t) => {
   });
 });
 
-test('a move between organizations of which one is in neither is as one that is not there', async (t) => {
+test('a move between organizations without the caller looks like one that does not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await choosePlan(ada.api, ada.organization.id);
@@ -123,7 +125,7 @@ test('a move between organizations of which one is in neither is as one that is 
   }
 });
 
-test('what a restricted key does not reach is, to it, as what is not there', async (t) => {
+test('to a restricted key, things outside of its restriction look as if they did not exist', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const { organizationId } = await createOrganization(ada.api);
@@ -152,7 +154,7 @@ test('what a restricted key does not reach is, to it, as what is not there', asy
   });
 });
 
-test('what is deleted is, also to its last owner, as what never was', async (t) => {
+test('a deleted thing looks, even to its last owner, as if it had never existed', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   const { organizationId, projectId } = await createOrganization(ada.api);
@@ -183,7 +185,7 @@ test('what is deleted is, also to its last owner, as what never was', async (t) 
   });
 });
 
-test('an account that exists but is no member is as one that does not exist', async (t) => {
+test('an account that exists but is not a member looks like one that does not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await sameRefusal(t, ofAccounts, {
@@ -192,7 +194,7 @@ test('an account that exists but is no member is as one that does not exist', as
   });
 });
 
-test('another organization’s invite is as none, and so is a code that is for somebody else', async (t) => {
+test('another organization’s invite, or a code for somebody else, looks as if it did not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { invite, code } = await ada.api.organizations.inviteMember({
@@ -211,7 +213,7 @@ test('another organization’s invite is as none, and so is a code that is for s
   t.deepEqual(await accept(code), await accept(newInviteCode()));
 });
 
-test('a deletion of another project’s events is as one that is not there', async (t) => {
+test('a deletion of another project’s events looks like one that does not exist', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { projectId } = ada;
@@ -224,7 +226,7 @@ test('a deletion of another project’s events is as one that is not there', asy
   });
 });
 
-test('a destination that one is no member of is as one that is not there, full or not', async (t) => {
+test('a destination without the caller looks like one that does not exist, full or not', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   await choosePlan(eve.api, eve.organization.id);
@@ -256,21 +258,24 @@ test('a former member gets the same errors as an account that never was a member
   );
 });
 
-/** What calls read, and nothing runs by itself: facts, and the things that requests name. */
+/**
+ * Collections that calls read and background loops do not: facts, and the things that requests
+ * name.
+ */
 const readCollections = [
   ...['accounts', 'organizations', 'memberships', 'invites'],
   ...['projects', 'moves', 'key_secrets', 'api_keys'],
 ];
 
-/** The reads of one call in all four databases, as MongoDB's profiler saw them, in any order. */
+/** The reads of one call in all four databases, in any order, from MongoDB's profiler. */
 async function readsOf(silo: TestSilo, call: () => Promise<unknown>): Promise<string[]> {
   const databases = serviceNames.map((name) => silo.mongo.db(`${silo.databasePrefix}_${name}`));
   const filter = {
     op: 'query',
     ns: { $in: databases.flatMap(namespacesOf) },
-    // Looking for what to purge.
+    // Excludes the search for things to purge.
     'command.filter.purgeTime': { $exists: false },
-    // Reads of other loops.
+    // Excludes reads of other loops.
     'command.comment': { $exists: false },
   };
   for (const db of databases) await db.command({ profile: 1, filter });
@@ -289,11 +294,11 @@ function namespacesOf({ databaseName }: { databaseName: string }): string[] {
   return readCollections.map((collection) => `${databaseName}.${collection}`);
 }
 
-test('what is hidden is found out by the same reads as what is not there, even where its owner has just used it', async (t) => {
+test('a check of a hidden thing makes the same reads as one of an absent thing, even if its owner has just used it', async (t) => {
   const { silo } = t.context;
   const [ada, eve] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
   const { things, use } = await hideThings(ada);
-  // With a request id, which a steady client adds, the service looks for an earlier call first.
+  // With a request id, which a steady client adds, the service first looks for an earlier call.
   const callers = [silo.once(eve.apiKey), eve.api];
   const tried = callers.flatMap((api) => things.map((thing) => ({ ...thing, api })));
   for (const { requests, hidden, absent, api } of tried) {
@@ -310,8 +315,8 @@ test('what is hidden is found out by the same reads as what is not there, even w
         };
       };
       let { ofHidden, ofAbsent } = await compare();
-      // A call that was sent again, or a guard that had to read what it had forgotten, as on a busy
-      // machine, does not read the same a second time.
+      // Reads of a repeated call, or of a guard that had to read again on a busy machine, do not
+      // occur a second time.
       for (let again = 0; again < 3 && !isDeepStrictEqual(ofHidden, ofAbsent); again++) {
         await use();
         ({ ofHidden, ofAbsent } = await compare());

@@ -1,6 +1,6 @@
 import { type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 
-/** What stands in a field's place, as it goes over the wire, and what is the matter with it. */
+/** The bytes of a field on the wire, and what is wrong with them. */
 export type Hostile = { what: string; bytes: Buffer };
 
 const varintType = 0;
@@ -10,7 +10,7 @@ const startGroupType = 3;
 const fixed32Type = 5;
 const depthMax = 3;
 
-/** An unsigned varint. */
+/** Encodes an unsigned varint. */
 function varint(value: bigint): Buffer {
   const bytes: number[] = [];
   let rest = value;
@@ -29,7 +29,7 @@ function lengthDelimited(number: number, payload: Buffer): Buffer {
 }
 
 const hostileTexts: Record<string, Buffer> = {
-  'bytes that are no UTF-8': Buffer.from([0x61, 0xff, 0xfe]),
+  'bytes that are not UTF-8': Buffer.from([0x61, 0xff, 0xfe]),
   'half a character': Buffer.from([0xed, 0xa0, 0x80]),
   'a zero byte': Buffer.from('a\0b'),
   'a very long text': Buffer.alloc(20_000, 'x'),
@@ -46,15 +46,15 @@ const hostileNumbers: Record<string, bigint> = {
   'the greatest int64': (1n << 63n) - 1n,
 };
 
-/** Bytes that no decoder can take for a message. */
+/** Bytes that no decoder can accept as a message. */
 export const undecodable: Record<string, Buffer> = {
   'a tag without a value': Buffer.from([0x0a]),
   'a length beyond the end': Buffer.from([0x0a, 0x7f, 0x61]),
   'an endless varint': Buffer.alloc(11, 0xff),
-  'a wire type that there is not': Buffer.from([0x0f, 0x00]),
+  'a wire type that does not exist': Buffer.from([0x0f, 0x00]),
 };
 
-/** Hostile values of every field that a message has, at any depth. */
+/** Hostile values of every field of a message, at any depth. */
 export function hostileFields({ fields }: DescMessage, depth = 1): Hostile[] {
   return fields.flatMap((each) => [...wrongTypes(each), ...hostileValues(each, depth)]);
 }

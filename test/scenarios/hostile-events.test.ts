@@ -23,17 +23,17 @@ import { present, scenarios } from './support.ts';
 
 const test = scenarios();
 
-/** Queries, and captured events. 100,000 and more in a long run. */
+/** Number of queries, and of captured events; 100,000 or more in a long run. */
 const hostileSamples = Number(process.env.SILO_HOSTILE_SAMPLES ?? 5_000);
 const longestMs = 6 * 60 * 60_000;
 
-/** Of the queries, the shares that are answered at least, and that find events at least. */
+/** Minimum shares of queries that are answered, and that find events. */
 const [answeredShareMin, findingShareMin] = [0.25, 0.05];
 
-/** The length of what binds a page token to its query. */
+/** The length of the part of a page token that binds it to its query. */
 const boundBytes = 12;
 
-/** The sample's page token, or one that is bound to its query, whatever the place in it is. */
+/** The sample's page token, or one that is bound to its query, whatever its position. */
 function tokenOf(
   method: 'QueryEvents' | 'ExportEvents',
   { account, projectId }: SignedUp,
@@ -45,7 +45,7 @@ function tokenOf(
   return Buffer.concat([prefix, Buffer.from(place)]).toString('base64url');
 }
 
-/** The names of events in a response, and how many events it counts. */
+/** The names of events in a response, and the number of events that it counts. */
 type Found = { names: string[]; count: number };
 
 const reads: ((person: SignedUp, sample: HostileSample) => Promise<Found>)[] = [
@@ -72,7 +72,7 @@ const reads: ((person: SignedUp, sample: HostileSample) => Promise<Found>)[] = [
   },
 ];
 
-test('hostile filters, names, values and page tokens never find another’s event, and never fail', async (t) => {
+test('hostile filters, names, values and page tokens never find another project’s event, and never fail', async (t) => {
   t.timeout(longestMs);
   const { silo } = t.context;
   const people: [SignedUp, SignedUp] = [await silo.signUp('Ada'), await silo.signUp('Eve')];
@@ -86,7 +86,7 @@ test('hostile filters, names, values and page tokens never find another’s even
   const [ada] = people;
   const { api, projectId } = ada;
   const ended: Record<string, number> = {};
-  // Eve's events too: what is there is what a query could find by mistake.
+  // Includes Eve's events, which a query could find by mistake.
   const known = { eventNames: people.map((each) => each.projectId), distinctIds: ['ada'] };
   const samples = sampled(hostileSample(known), hostileSamples);
   let [index, finding] = [0, 0];
@@ -158,7 +158,7 @@ test('hostile events are stored as they are sent, or refused alone; another proj
   const taken = own.map(({ uuid }) => uuid);
   const hostileEvent: fc.Arbitrary<CapturedEvent> = fc.record({
     uuid: fc.oneof(
-      // Never empty: a batch that is sent again must have the same ones.
+      // Never empty, because a repeated batch must have the same UUIDs.
       ...[often(fc.uuid()), hostileText.filter(Boolean), fc.constantFrom(...taken)],
     ),
     name: hostileText,
@@ -181,7 +181,7 @@ test('hostile events are stored as they are sent, or refused alone; another proj
       const each = present(batch[index]);
       const isRefused = violations.length > 0;
       const due = isRefused ? refused : sent.has(uuid) ? duplicate : stored;
-      // A try before that was not answered may have stored it.
+      // An earlier attempt that was not answered may have stored it.
       const isRepeat = tries > 1 && due === stored && result === duplicate;
       if (!isRepeat) t.is(result, due, JSON.stringify(each));
       if (due === stored) sent.set(uuid, each);
@@ -204,7 +204,7 @@ test('hostile events are stored as they are sent, or refused alone; another proj
 
 const hostileDeletions = 200;
 
-test('hostile filters never delete another’s event, and never fail', async (t) => {
+test('hostile filters never delete another project’s event, and never fail', async (t) => {
   const { silo } = t.context;
   const people = [await silo.signUp('Ada'), await silo.signUp('Eve')] as const;
   for (const { projectToken } of people) await capture(silo, projectToken, [event()]);

@@ -1,10 +1,10 @@
-/** Filters of events with hostile names and values: some break a rule, about half break none. */
+/** Filters of events with hostile names and values; about half of them break no rule. */
 
 import { type EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { CountGrouping } from '@silo/protos/gen/silo/project/v1/event_service.ts';
 import fc from 'fast-check';
 
-/** Names and texts that mean something elsewhere. */
+/** Names and texts with a special meaning elsewhere. */
 export const hostileText = fc.oneof(
   fc.constantFrom(
     ...['$where', '$host', '__proto__', 'a.b', '_id.project', '$or', 'x0'],
@@ -20,16 +20,16 @@ const hostileValue = fc.oneof(
   hostileText,
 );
 
-/** The weight of what is taken most often. */
+/** The weight of values that are usually accepted. */
 export const often = <T>(arbitrary: fc.Arbitrary<T>) => ({ weight: 8, arbitrary });
 
 const [firstTime, lastTime] = [new Date('0001-01-02T00:00:00Z'), new Date('9999-12-30T00:00:00Z')];
-/** Times that an event may have. */
+/** Times that an event can have. */
 export const hostileDate = fc.date({ noInvalidDate: true, min: firstTime, max: lastTime });
 
-/** One field that breaks a rule refuses all: most of these are refused. */
+/** One field that breaks a rule makes the whole filter invalid, so most of these are refused. */
 const anyFilter: fc.Arbitrary<EventFilter> = fc.record({
-  // Some are later than a timestamp may be.
+  // Some are later than a timestamp allows.
   startTime: fc.oneof(
     often(fc.option(hostileDate, { nil: undefined })),
     fc.date({ noInvalidDate: true, min: new Date(0) }),
@@ -47,9 +47,9 @@ const anyFilter: fc.Arbitrary<EventFilter> = fc.record({
   ),
 });
 
-/** Texts that a filter takes as a name. */
+/** Texts that a filter accepts as a name. */
 const hostileName = hostileText.filter(Boolean);
-/** The JSON texts of strings that mean something elsewhere. */
+/** The JSON of strings with a special meaning elsewhere. */
 const stringValue = fc
   .oneof(hostileText, fc.constantFrom('{"$gt":""}', '[{"$ne":null}]', 'true;sleep(1)'))
   .map((text) => JSON.stringify(text));
@@ -70,7 +70,7 @@ const {
   PROPERTY_OPERATOR_PREFIX: prefix,
 } = PropertyOperator;
 
-/** A condition that breaks no rule: its operator has as many values as it takes, of a kind it takes. */
+/** A condition that breaks no rule: the operator has the right number and kind of values. */
 const validCondition = fc.oneof(
   ...[
     { operators: [equal, notEqual], value: scalarValue, count: [1, 1] },
@@ -89,7 +89,7 @@ const validCondition = fc.oneof(
 
 const validTime = fc.oneof(often(fc.constant(undefined)), hostileDate);
 
-/** What is there to be found: names and distinct ids of events, also of another project. */
+/** What can be found: names and distinct ids of events, including those of another project. */
 type Known = { eventNames: readonly string[]; distinctIds: readonly string[] };
 
 /** Up to three names and two conditions that break no rule. */
@@ -112,13 +112,13 @@ export function hostileFilter(known: Known): fc.Arbitrary<EventFilter> {
   return fc.oneof(validFilter(known), anyFilter);
 }
 
-// Mostly what is taken: one field that breaks a rule refuses all.
+// Mostly valid tokens, because one invalid field makes the whole request invalid.
 const hostileToken = fc.oneof(
   often(fc.constant('')),
   hostileText,
   fc.base64String({ maxLength: 60 }),
 );
-/** What a page token that is made for the query itself says of the place. */
+/** The position in a page token that is made for the query itself. */
 const hostilePlace = fc.oneof(
   fc.constantFrom(
     ...['["0",{"$gt":""}]', '[{"$ne":null},{"$ne":null}]', '[{"$date":"x"},{"$uuid":"x"}]', '{}'],
@@ -130,7 +130,7 @@ const hostilePlace = fc.oneof(
     .map((place) => JSON.stringify(place)),
   fc.jsonValue({ maxDepth: 2 }).map((value) => JSON.stringify(value)),
 );
-/** Places that no page has ended at, and that a query takes. */
+/** Positions at which no page has ended, but that a query accepts. */
 const validPlace = fc
   .tuple(fc.maxSafeInteger(), fc.uuid())
   .map(([time, uuid]) => JSON.stringify([String(time).slice(0, 15), uuid]));
@@ -146,7 +146,9 @@ const validGrouping = fc.oneof(
   }),
 );
 
-/** A query with a place to begin at; `place` is bound to it by who sends it, instead of `pageToken`. */
+/**
+ * A query with a start position: the sender may bind `place` to it, in place of `pageToken`.
+ */
 export type HostileSample = {
   filter: EventFilter;
   pageToken: string;
@@ -177,7 +179,7 @@ export function hostileSample(known: Known): fc.Arbitrary<HostileSample> {
 
 const samplesAtOnce = 1_000;
 
-/** So many samples. All at once would fill the memory in a long run. */
+/** Generates this number of samples one by one: all at once would fill the memory in a long run. */
 export function* sampled<T>(arbitrary: fc.Arbitrary<T>, count: number): Generator<T> {
   for (let left = count; left > 0; left -= samplesAtOnce) {
     yield* fc.sample(arbitrary, Math.min(left, samplesAtOnce));

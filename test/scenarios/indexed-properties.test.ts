@@ -10,10 +10,10 @@ const test = scenarios();
 const { CAPTURE_RESULT_STORED: stored, CAPTURE_RESULT_DUPLICATE: duplicate } = CaptureResult;
 const callers = 4;
 const perBatch = 10;
-/** How many batches each caller sends before and after the change, at least. */
+/** Minimum number of batches that each caller sends before and after the change. */
 const batchesAround = 10;
 
-test('an index that is ready finds every event that was captured while it was chosen and built', async (t) => {
+test('an index that is ready finds every event that was captured while it was requested and built', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const acknowledged: string[] = [];
@@ -32,7 +32,7 @@ test('an index that is ready finds every event that was captured while it was ch
         return silo.once(projectToken).events.captureEvents(request);
       });
       for (const { uuid, result } of outcomes) {
-        // A try that was not answered may have stored it.
+        // An attempt that was not answered may have stored it.
         const isStored = result === stored || (tries > 1 && result === duplicate);
         t.true(isStored, `${result} after ${tries} tries`);
         acknowledged.push(uuid);

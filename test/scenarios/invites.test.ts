@@ -35,7 +35,7 @@ async function pair(silo: TestSilo): Promise<[SignedUp, SignedUp]> {
   return await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
 }
 
-/** Lets the invite's time pass without waiting for it. */
+/** Makes the invite expire at once. */
 async function expire({ mongo, databasePrefix }: TestSilo, inviteId: string): Promise<void> {
   const invites = mongo.db(`${databasePrefix}_org`).collection<InviteDocument>('invites');
   const expireTime = new Date(Date.now() - 1);
@@ -43,7 +43,7 @@ async function expire({ mongo, databasePrefix }: TestSilo, inviteId: string): Pr
   if (modifiedCount !== 1) throw new Error('no such invite');
 }
 
-test('an invited e-mail joins at the level that the inviter gave, and may read what is there', async (t) => {
+test('an invited e-mail joins at the level that the inviter gave, and can read the organization', async (t) => {
   const [ada, bob] = await pair(t.context.silo);
   const { invite: made, code } = await invite(ada, bob.account.email.toUpperCase(), LEVEL_ADMIN);
   t.is(made.inviterAccountId, ada.account.id);
@@ -75,7 +75,7 @@ test('of many concurrent accepts of one invite, one succeeds', async (t) => {
   t.is(members.length, 2);
 });
 
-test('two invites of one e-mail accepted at once bring in one member', async (t) => {
+test('two invites of one e-mail accepted at once add one member', async (t) => {
   const [ada, bob] = await pair(t.context.silo);
   const [first, second] = [
     await invite(ada, bob.account.email),
@@ -83,10 +83,10 @@ test('two invites of one e-mail accepted at once bring in one member', async (t)
   ];
   const all = await outcomes([accept(bob, first.code), accept(bob, second.code)]);
   t.deepEqual(all.sort(), ['INVITE_NOT_FOUND', 'OK']);
-  t.deepEqual(await openInvites(ada, ada.organization.id), [], 'the other one is spent too');
+  t.deepEqual(await openInvites(ada, ada.organization.id), [], 'the other invite has ended, too');
 });
 
-test('an invite is for its e-mail alone, and to others looks as if there were none', async (t) => {
+test('an invite is only for its e-mail, and looks to others as if it did not exist', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   const eve = await silo.signUp('Eve');
@@ -97,7 +97,7 @@ test('an invite is for its e-mail alone, and to others looks as if there were no
   await accept(bob, code);
 });
 
-test('an invite ends after seven days', async (t) => {
+test('an invite expires after seven days', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   const { code, invite: made } = await invite(ada, bob.account.email);
@@ -134,7 +134,7 @@ test('a withdrawn invite does not work', async (t) => {
   await refused(t, ada.api.organizations.deleteInvite(which), 'INVITE_NOT_FOUND');
 });
 
-test('an invite grants nothing that its inviter could not grant any more', async (t) => {
+test('an invite does not grant what its inviter can no longer grant', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   const cleo = await silo.signUp('Cleo');
@@ -156,7 +156,7 @@ test('an invite grants nothing that its inviter could not grant any more', async
   await refused(t, accept(cleo, asMember.code), 'INVITE_NOT_FOUND');
 });
 
-test('nobody invites to a level above their own, nor withdraws such an invite', async (t) => {
+test('a member cannot invite to a level above its own, nor withdraw such an invite', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   const organizationId = ada.organization.id;
@@ -168,7 +168,7 @@ test('nobody invites to a level above their own, nor withdraws such an invite', 
   await refused(t, bob.api.organizations.deleteInvite(which), 'ADMIN_REQUIRED');
 });
 
-test('a member neither invites nor sees invites', async (t) => {
+test('a member with the level MEMBER neither invites nor sees invites', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   const organizationId = ada.organization.id;
@@ -184,7 +184,7 @@ test('a member cannot be invited, and a change of e-mail moves no invite', async
   await join(ada, bob, LEVEL_MEMBER);
   const { details } = await refused(t, invite(ada, bob.account.email), 'ALREADY_MEMBER');
   t.is(details.preconditionFailure?.[0]?.type, 'ALREADY_MEMBER');
-  // Invited under the e-mail that a member takes later.
+  // Invited with the e-mail that a member adopts later.
   const email = `${randomUUID()}@example.com`;
   const { code } = await invite(ada, email);
   const accountId = bob.account.id;
@@ -193,7 +193,7 @@ test('a member cannot be invited, and a change of e-mail moves no invite', async
   t.deepEqual(await openInvites(ada, ada.organization.id), []);
 });
 
-test('an invite to an organization that is deleted does not work, however they race', async (t) => {
+test('an invite to an organization that is deleted does not work, however the two race', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = await pair(silo);
   const { code } = await invite(ada, bob.account.email);

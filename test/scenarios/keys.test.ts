@@ -55,7 +55,7 @@ async function keyAndApi(
   return { ...created, id: created.apiKey.id, api: silo.as(created.secret) };
 }
 
-test('a key’s secret is shown once: afterwards its masked form and its fingerprint are', async (t) => {
+test('a key’s secret is shown once; afterwards only its masked form and its fingerprint are shown', async (t) => {
   const { silo } = t.context;
   const { api, account } = await silo.signUp();
   const { apiKey, secret } = await createKey(api, { scopes });
@@ -69,7 +69,7 @@ test('a key’s secret is shown once: afterwards its masked form and its fingerp
   t.is((await silo.as(secret).accounts.getAccount({})).account?.id, account.id);
 });
 
-test('a key does what its scopes say: writing includes reading, and nothing else', async (t) => {
+test('a key can do what its scopes allow: writing includes reading, and nothing else', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const { projectId } = ada;
@@ -87,7 +87,7 @@ test('a key does what its scopes say: writing includes reading, and nothing else
   await refused(t, deletion, 'SCOPE_REQUIRED');
 });
 
-test('a key makes only keys within its own scopes and expiry', async (t) => {
+test('a key creates only keys within its own scopes and expiry', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const limited = ['key:write', 'project:read'];
@@ -105,7 +105,7 @@ test('a key makes only keys within its own scopes and expiry', async (t) => {
   await createKey(api, { scopes: ['project:read', 'key:read'], expireTime });
 });
 
-test('a key widens, enables and rolls only keys within its own', async (t) => {
+test('a key extends, enables and rolls only keys within its own access', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const wide = await keyAndApi(silo, ada, { scopes });
@@ -113,7 +113,7 @@ test('a key widens, enables and rolls only keys within its own', async (t) => {
   await refused(t, update(narrow.api, { id: narrow.id, scopes }, ['scopes']), 'KEY_EXCEEDS_CALLER');
   await refused(t, roll(narrow.api, wide.id), 'KEY_EXCEEDS_CALLER');
   await disable(narrow.api, wide.id);
-  t.false(await isLive(silo, wide.secret), 'to take away is always allowed');
+  t.false(await isLive(silo, wide.secret), 'removing access is always allowed');
   await refused(t, enable(narrow.api, wide.id), 'KEY_EXCEEDS_CALLER');
   await update(narrow.api, { id: wide.id, scopes: ['project:read'] }, ['scopes']);
   await enable(narrow.api, wide.id);
@@ -131,7 +131,7 @@ test('a narrowed key may do less as soon as the call returns', async (t) => {
   await refused(t, api.projects.getProject({ projectId }), 'SCOPE_REQUIRED');
 });
 
-test('an update of a key changes what its mask names; without one what is not empty', async (t) => {
+test('an update of a key changes the fields of its mask; without one, the fields that are not empty', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const { id } = await keyAndApi(silo, ada, { scopes, expireTime: inAnHour() });
@@ -177,7 +177,7 @@ test('a key restricted to a project reaches that project, and not its organizati
   await refused(t, read, 'ORGANIZATION_NOT_FOUND');
 });
 
-test('a restricted key changes nothing of the account but itself', async (t) => {
+test('a restricted key changes nothing of the account except itself', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const restricted = await keyAndApi(silo, ada, { scopes, projectIds: [ada.projectId] });
@@ -205,7 +205,7 @@ test('a restricted key changes nothing of the account but itself', async (t) => 
   t.false(await isLive(silo, restricted.secret));
 });
 
-test('a restriction to what its account has no access to is dormant, and wakes with access', async (t) => {
+test('a restriction to something without access is dormant, and takes effect with access', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const organizationId = ada.organization.id;
@@ -239,7 +239,7 @@ test('a disabled key is useless until it is enabled', async (t) => {
   const { id, secret } = await keyAndApi(silo, ada, { scopes });
   t.true((await disable(ada.api, id)).apiKey?.disabled);
   t.false(await isLive(silo, secret));
-  t.true((await disable(ada.api, id)).apiKey?.disabled, 'twice is once');
+  t.true((await disable(ada.api, id)).apiKey?.disabled, 'disabling twice has the effect of once');
   t.false((await enable(ada.api, id)).apiKey?.disabled);
   t.true(await isLive(silo, secret));
 });
@@ -256,7 +256,7 @@ test('a roll gives a new secret under the same id, and the old one ends when it 
   t.true(await isLive(silo, rolled.secret));
 });
 
-test('with overlap the old secret works on until the overlap’s end', async (t) => {
+test('with an overlap the old secret works until the end of the overlap', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const rollWithin = async (overlapMs: number) => {
@@ -279,7 +279,7 @@ test('with overlap the old secret works on until the overlap’s end', async (t)
   t.true(await isLive(silo, rolled.secret));
 });
 
-test('disabling, narrowing and rolling again reach the old secret of an overlap too', async (t) => {
+test('disabling, narrowing and rolling again also affect the old secret of an overlap', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const { id, secret: first } = await keyAndApi(silo, ada, { scopes });
@@ -307,7 +307,7 @@ test('a deleted key is gone for ever, with the old secret of its overlap', async
   await refused(t, enable(ada.api, id), 'KEY_NOT_FOUND');
 });
 
-test('a key is not changed where its etag is an old one', async (t) => {
+test('a key is not changed if its etag is out of date', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const { id: keyId, apiKey } = await keyAndApi(silo, ada, { scopes });
@@ -323,7 +323,7 @@ test('a key is not changed where its etag is an old one', async (t) => {
   await refused(t, second, 'ETAG_MISMATCH');
 });
 
-test('nobody sees or touches another’s keys', async (t) => {
+test('an account can neither see nor change another account’s keys', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   await refused(t, bob.api.apiKeys.getApiKey({ keyId: ada.apiKeyId }), 'KEY_NOT_FOUND');
@@ -336,7 +336,7 @@ test('nobody sees or touches another’s keys', async (t) => {
   );
 });
 
-test('a key keeps when it was used last, and its use is no change', async (t) => {
+test('a key records its last use, which does not count as a change', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const { id: keyId, api, apiKey } = await keyAndApi(silo, ada, { scopes });
@@ -379,7 +379,7 @@ test('an account has at most 100 keys, however many it makes at once: RESOURCE_L
   t.is(names.length, 100);
 });
 
-test('what is stored of a key is its hash and its masked form', async (t) => {
+test('only the hash and the masked form of a key are stored', async (t) => {
   const { silo } = t.context;
   const { api } = await silo.signUp();
   const { apiKey, secret } = await createKey(api, { scopes });

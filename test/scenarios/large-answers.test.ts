@@ -7,7 +7,7 @@ const test = scenarios();
 const largestPage = { pageSize: 1_000, pageToken: '' };
 const atOnce = 8;
 
-/** Settings as large as they may be: 25 KB. */
+/** Settings of the maximum size: 25 KB. */
 function largestSettings(letter: string): ProjectSettings {
   const appUrls = Array.from({ length: 50 }, (_, index) => {
     return `https://app${index}.example.com/`.padEnd(512, letter);
@@ -24,7 +24,7 @@ async function repeat(count: number, call: (index: number) => Promise<unknown>):
   await Promise.all(Array.from({ length: atOnce }, work));
 }
 
-/** How many items each page of a list holds, and the ids of all of them. */
+/** The number of items on each page of a list, and the ids of all of them. */
 async function pagesOf<Item>(
   readPage: (page: { pageSize: number; pageToken: string }) => Promise<{
     items: Item[];
@@ -48,7 +48,7 @@ async function updateSettings({ projects }: PublicApi, id: string, settings: Pro
   await projects.updateProject({ project, updateMask: ['settings'], requestId: '' });
 }
 
-test('many changes of the largest settings keep nobody’s activity out', async (t) => {
+test('many changes of the largest settings do not make the activity log unreadable', async (t) => {
   const { silo } = t.context;
   const [{ api, organization }, other] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const organizationId = organization.id;
@@ -75,7 +75,7 @@ test('many changes of the largest settings keep nobody’s activity out', async 
   t.is(new Set(items.map((entry) => entry.id)).size, items.length);
 });
 
-test('lists of the largest projects come in pages that every client can receive', async (t) => {
+test('lists of the largest projects have pages that every client can receive', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const organizationId = organization.id;
   await choosePlan(api, organizationId, Plan.PLAN_SCALE);

@@ -9,7 +9,7 @@ import { openCliHome } from '../harness/cli.ts';
 import { outcomes } from '../harness/refusals.ts';
 import { startTestSilo, type TestSilo } from '../harness/silo.ts';
 
-// Each starts four services: one deployment at a time.
+// Each test starts four services, so one deployment runs at a time.
 const test = anyTest.serial;
 const getAccountPath = '/silo.org.v1.AccountService/GetAccount';
 /** No window ends while a test runs. */
@@ -43,7 +43,7 @@ for (const [where, from] of [
   ['another address', '127.0.0.2'],
   ['the same address', '127.0.0.1'],
 ] as const) {
-  test(`1,600 unknown keys at once from ${where} make no call of a live key fail`, async (t) => {
+  test(`1,600 unknown keys at once from ${where} do not make a call with a live key fail`, async (t) => {
     const silo = await start(t, { ...longWindow, rateAddressPoints: 3_000 });
     const { api } = await silo.signUp('Ada');
     let isOver = false;
@@ -72,7 +72,7 @@ test('sign-ups from one address are limited, and the refusal says how long to wa
   t.true(retryDelayMs > 0 && retryDelayMs <= 3_600_000);
 });
 
-test('an organization has a limit of its own, which outsiders cannot use up', async (t) => {
+test('an organization has its own limit, which outsiders cannot use up', async (t) => {
   const silo = await start(t, { ...longWindow, rateOrganizationCalls: 20 });
   const [ada, grace] = [await silo.signUp('Ada'), await silo.signUp('Grace')];
   const organizationId = ada.organization.id;
@@ -82,7 +82,7 @@ test('an organization has a limit of its own, which outsiders cannot use up', as
   t.deepEqual(await outcomes([get(ada)]), ['OK']);
   const ofMember = await outcomes(Array.from({ length: 40 }, () => get(ada)));
   t.deepEqual(new Set(ofMember), new Set(['OK', 'RATE_LIMITED']));
-  // What is not about the organization goes on.
+  // Calls that do not concern the organization still succeed.
   t.deepEqual(await outcomes([ada.api.accounts.getAccount({})]), ['OK']);
 });
 
@@ -96,7 +96,7 @@ test('the command waits for the next window, and then succeeds', async (t) => {
   }
 });
 
-test('where the window is longer than the command waits it says so, and ends with 5', async (t) => {
+test('if the window is longer than the command waits, it says so, and ends with exit code 5', async (t) => {
   const silo = await start(t, { ...longWindow, rateSignupsPerHour: 1 });
   await silo.signUp('Ada');
   await using home = await openCliHome(silo.addresses);

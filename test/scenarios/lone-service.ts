@@ -4,7 +4,7 @@ import { prepareTestSilo } from '../harness/silo.ts';
 
 const patient = { deadlineMs: 20_000 };
 
-/** Calls a service that needs others, and cannot reach them. */
+/** Calls a service that needs other services and cannot reach them. */
 export async function withoutPeers(): Promise<unknown> {
   await using silo = await prepareTestSilo();
   await silo.start('billing');

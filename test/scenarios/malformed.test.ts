@@ -30,16 +30,19 @@ const callsAtOnce = 24;
 
 const methods = siloMethods(loadImage()).filter(({ path }) => !path.includes('.internal.'));
 
-/** How a call ended. */
+/** The end of a call. */
 type Ended = { code: number; reason: string | undefined; fields: string[]; sizeBytes: number };
 
 type RawCall = (path: string, bytes: Buffer, apiKey?: string) => Promise<Ended>;
 
-/** Reasons of a busy machine: what has them every time is a fault all the same. */
+/**
+ * Reasons that a busy machine may cause; a call that gets one of them every time is a fault all the
+ * same.
+ */
 const late = new Set(['CALL_ENDED', 'DEPENDENCY_UNAVAILABLE']);
 
 /**
- * Sends bytes as they are to public methods; again where the service, on a busy machine, did not
+ * Sends raw bytes to public methods; repeats a call if the service, on a busy machine, did not
  * respond in time.
  */
 function rawClient(silo: TestSilo): Disposable & { call: RawCall } {
@@ -94,7 +97,7 @@ async function heads(silo: TestSilo): Promise<string> {
   return all.map(({ head }) => head?.sequence).join();
 }
 
-/** What a person may call the method with: a project token where keys are refused. */
+/** The method that is called with a project token, because it refuses keys. */
 const captures = '/silo.project.v1.EventService/CaptureEvents';
 const secretFor = (path: string, { apiKey, projectToken }: SignedUp) =>
   path === captures ? projectToken : apiKey;
@@ -123,7 +126,7 @@ test('bytes that do not decode are INVALID_FIELD everywhere, and change nothing'
   t.is(await heads(silo), before);
 });
 
-test('no field, whatever stands in it, gets INTERNAL, and every refusal is one of ours within 4 KiB', async (t) => {
+test('no value of any field causes INTERNAL, and every refusal is an error of Silo within 4 KiB', async (t) => {
   const { silo } = t.context;
   using client = rawClient(silo);
   const world = await createWorld(silo);
@@ -147,7 +150,7 @@ test('no field, whatever stands in it, gets INTERNAL, and every refusal is one o
   t.log(`${cases.length} requests`);
 });
 
-/** Codes of a server fault, not of the caller's. */
+/** Codes for faults of the server, not of the caller. */
 const faults = new Set<number>([
   status.INTERNAL,
   status.UNKNOWN,
@@ -156,7 +159,7 @@ const faults = new Set<number>([
   status.DATA_LOSS,
 ]);
 
-test('a call without a valid key learns nothing about the shape', async (t) => {
+test('a call without a valid key learns nothing about the shape of requests', async (t) => {
   const { silo } = t.context;
   using client = rawClient(silo);
   const anyone = new Set([
@@ -169,7 +172,7 @@ test('a call without a valid key learns nothing about the shape', async (t) => {
   }
 });
 
-/** Every list, with a page of one. */
+/** Every list, with a page of one item. */
 const lists: Record<string, (api: PublicApi, world: Listed, page: Page) => Promise<Listing>> = {
   ListOrganizations: (api, _, page) => api.organizations.listOrganizations(page),
   ListMembers: (api, { organizationId }, page) =>
@@ -208,7 +211,7 @@ const forgedKeys = [
   '["a","b","c","d"]',
 ];
 
-test('a page token of another query, or one that is made up, is refused by its field or does no harm', async (t) => {
+test('a page token of another query, or an invented one, is refused by its field or does no harm', async (t) => {
   const { silo } = t.context;
   const { owner, organizationId, projectId } = await createWorld(silo);
   const { api } = owner;
@@ -250,7 +253,7 @@ function endedOf(error: unknown): string {
   return refusal === undefined ? String(error) : reasonName(refusal.reason);
 }
 
-test('a negative page size is refused by its field; a huge one is as much as there may be', async (t) => {
+test('a negative page size is refused by its field; a huge one means the maximum', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const listed = { organizationId: organization.id, showDeleted: false };
   const { details } = await refused(

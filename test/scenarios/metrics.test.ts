@@ -11,20 +11,20 @@ import { scenarios } from './support.ts';
 
 const test = scenarios(() => startTestSilo({ servesMetrics: true }));
 
-test('docs/metrics.md lists the metrics of every process, and nothing else', async (t) => {
+test('docs/metrics.md lists the metrics of every process, and no others', async (t) => {
   const { silo } = t.context;
   const edge = await silo.startEdge();
   const { api, account, organization, projectId, projectToken, apiKey } = await silo.signUp();
   const body = { api_key: projectToken, event: 'seen', distinct_id: 'ada', uuid: randomUUID() };
   t.is((await send(`${edge}/e/`, { body: JSON.stringify(body) })).status, 200);
-  // Ends access, so it waits for the guards.
+  // Ends access, so the call waits for the guards.
   const unconditional = { projectId, expectedFingerprint: '', requestId: '' };
   await api.projectTokens.regenerateProjectToken(unconditional);
   t.is((await send(`${edge}/e/`, { body: JSON.stringify(body) })).status, 401);
 
   const page = await readFile(join(import.meta.dirname, '../../docs/metrics.md'), 'utf8');
   const documented = documentedMetrics(page);
-  // What loops measure is there once they have run.
+  // Metrics of loops appear after their first run.
   const { texts, scraped } = await eventually(async () => {
     const read = async (url: string) => await (await fetch(url)).text();
     const texts = await Promise.all(silo.metricsUrls.map(read));
@@ -42,7 +42,7 @@ test('docs/metrics.md lists the metrics of every process, and nothing else', asy
     const row = documented.get(name);
     t.is(row?.type, type, name);
     for (const label of labels) t.true(row?.labels.includes(label), `${name} has ${label}`);
-    // What has labels has samples once they occur.
+    // A metric with labels gets samples when the labelled events occur.
     if (row?.labels.length === 0) t.true(samples > 0, `${name} has a sample`);
   }
 
@@ -50,7 +50,7 @@ test('docs/metrics.md lists the metrics of every process, and nothing else', asy
   for (const secret of secrets) {
     t.false(
       texts.some((text) => text.includes(secret)),
-      'no metric holds an id or a secret',
+      'no metric contains an id or a secret',
     );
   }
 });

@@ -14,7 +14,7 @@ test.before(async (t) => {
 });
 test.after.always((t) => t.context.regions?.[Symbol.asyncDispose]());
 
-/** The events of one project, each by its name, in the order of its service. */
+/** The names of the events of one project, in the order of its service. */
 function eventsOf(received: readonly ReceivedMessage[], projectId: string, service: string) {
   return received.flatMap(({ headers, body }) => {
     const [, of, name] = /^internal\.silo\.(\w+)\.(\w+)\.v1$/.exec(headers['ce-type'] ?? '') ?? [];
@@ -22,7 +22,9 @@ function eventsOf(received: readonly ReceivedMessage[], projectId: string, servi
   });
 }
 
-/** Without the cutovers that a busy machine made too long: each is released, and tried again. */
+/**
+ * Leaves out cutover attempts that a busy machine made too long: each is released, and repeated.
+ */
 function withoutAttempts(names: readonly string[]): string[] {
   return names.filter(
     (name, index) => name !== 'released' && !(name === 'held' && names[index + 1] === 'released'),

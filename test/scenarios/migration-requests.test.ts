@@ -19,11 +19,11 @@ import { present } from './support.ts';
 const test = regionScenarios();
 const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 
-test('one request id, one answer and one effect, however often and at once', async (t) => {
+test('a request id has one answer and one effect, however often and concurrently it is used', async (t) => {
   const { us, eu } = t.context.regions;
   const migrant = await newMigrant({ from: us, to: eu }, 'Hedy');
   const { source, destination } = migrant;
-  /** Calls many times at once under one id; another request under that id is refused. */
+  /** Calls many times at once with one id; another request with that id is refused. */
   const once = async <T>(call: (requestId: string, other?: true) => Promise<T>): Promise<T> => {
     const requestId = randomUUID();
     const calls = Array.from({ length: 10 }, () => call(requestId));
@@ -60,7 +60,7 @@ test('one request id, one answer and one effect, however often and at once', asy
   t.is(migrations.length, 1);
 });
 
-test('what may not migrate is refused, and says why', async (t) => {
+test('a project that may not migrate is refused with the reason', async (t) => {
   const { us, eu } = t.context.regions;
   const migrant = await newMigrant({ from: us, to: eu }, 'Gina');
   const { source, destination, projectId } = migrant;

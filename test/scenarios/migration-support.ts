@@ -5,13 +5,13 @@ import { eventually } from '../harness/eventually.ts';
 import type { RegionalSilo } from '../harness/regions.ts';
 import { choosePlan, present } from './choose-plan.ts';
 
-/** What the start of a migration needs of a region. */
+/** The parts of a region that the start of a migration needs. */
 export type MigrationRegion = Pick<RegionalSilo, 'region' | 'signUp' | 'internal'>;
 
-/** The regions of a migration: where the project is, and where it goes. */
+/** The regions of a migration: the source and the destination. */
 export type Ends<Region extends MigrationRegion = RegionalSilo> = { from: Region; to: Region };
 
-/** A project that may migrate, and the admins of both ends. */
+/** A project that may migrate, and the admins of both regions. */
 export type Migrant<Region extends MigrationRegion = RegionalSilo> = Ends<Region> & {
   source: SignedUp;
   destination: SignedUp;
@@ -19,7 +19,7 @@ export type Migrant<Region extends MigrationRegion = RegionalSilo> = Ends<Region
   projectToken: string;
 };
 
-/** Somebody with organizations on Scale in both regions, and a second project in the first. */
+/** An account with organizations on Scale in both regions, and a second project in the first. */
 export async function newMigrant<Region extends MigrationRegion>(
   { from, to }: Ends<Region>,
   name = 'Ada',
@@ -43,7 +43,7 @@ async function onScale({ signUp }: MigrationRegion, name: string): Promise<Signe
   return person;
 }
 
-/** What a migration of the project names. */
+/** The parameters of the project's migration. */
 export function planOf({ projectId, to, destination }: Migrant<MigrationRegion>) {
   return {
     projectId,
@@ -99,7 +99,7 @@ const ended: readonly MigrationState[] = [
   MigrationState.MIGRATION_STATE_FAILED,
 ];
 
-/** Waits until the region's record has this state; throws at once where it ends with another one. */
+/** Waits until the region's record has this state; throws at once if it ends in another one. */
 export async function untilState(
   region: RegionalSilo,
   migrationId: string,
@@ -116,14 +116,14 @@ export async function untilState(
   throw new Error(`the migration ended otherwise: ${JSON.stringify(found)}`);
 }
 
-/** Waits until both regions have noted that the migration is done. */
+/** Waits until both regions have recorded that the migration is done. */
 export async function untilDone({ from, to }: Ends, migrationId: string): Promise<Migration> {
   const done = await untilState(to, migrationId, MigrationState.MIGRATION_STATE_DONE);
   await untilState(from, migrationId, MigrationState.MIGRATION_STATE_DONE);
   return done;
 }
 
-/** The names of a project's events by its API. */
+/** The names of a project's events, read through its API. */
 export async function namesIn({ api }: Migrant['source'], projectId: string): Promise<string[]> {
   const names: string[] = [];
   let pageToken = '';

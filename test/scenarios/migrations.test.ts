@@ -1,4 +1,4 @@
-/** A project migrates between two regions, and back, while its SDKs go on sending. */
+/** A project migrates between two regions, and back, while its SDKs keep sending. */
 import { randomUUID } from 'node:crypto';
 import { holdMsMax } from '@silo/project-service/rules/cutover-times.ts';
 import { migrationsName } from '@silo/project-service/store/migrations.ts';
@@ -37,7 +37,7 @@ const { MIGRATION_STATE_FAILED: failed, MIGRATION_STATE_REQUESTED: asRequested }
 
 type Test = ExecutionContext<RegionsContext>;
 
-/** What a copy must not change: types of numbers, the order of names, unicode, odd names, times. */
+/** What a copy must preserve: types of numbers, the order of names, unicode, odd names, times. */
 const odd = [
   '{"2":1,"10":2,"$ref":"a","$id":1,"a.b":null}',
   '{"n":1.0,"m":1,"big":9007199254740993,"e":1e21,"deep":[[[{"x":[]}]]]}',
@@ -59,7 +59,7 @@ async function capture({ as }: RegionalSilo, { projectToken }: Migrant, count: n
   }
 }
 
-/** Fails unless each document of one region is in the other, byte by byte. */
+/** Fails unless each document of one region is in the other, byte for byte. */
 async function sameBytes(
   t: Test,
   { projectId }: Migrant,
@@ -75,7 +75,7 @@ async function sameBytes(
   return copied;
 }
 
-test('a project migrates with all its events, and back, while posthog-node sends: each is there once', async (t) => {
+test('a project migrates with all its events, and back, while posthog-node sends; each event is stored once', async (t) => {
   const { us, eu } = t.context.regions;
   const migrant = await newMigrant({ from: us, to: eu });
   const { source, destination, projectId, projectToken } = migrant;
@@ -89,7 +89,7 @@ test('a project migrates with all its events, and back, while posthog-node sends
       if (accepted.slice(from).some((each) => each.region === region)) return accepted.length;
       throw new Error(`${region} has accepted nothing`);
     });
-  // Also where the test fails.
+  // Also stopped if the test fails.
   t.teardown(() => Promise.allSettled([sending.stop(), probing.stop()]).then(() => {}));
 
   const preview = await previewed(migrant);
@@ -120,7 +120,7 @@ test('a project migrates with all its events, and back, while posthog-node sends
   t.true(activationMs < Math.max(2_000, 100 * roundMs), `${activationMs}, a round ${roundMs} ms`);
   t.is(done.progress?.rangesRepaired ?? 0, 0);
 
-  // What is sent to the source is passed on; what is sent to the destination is stored there.
+  // Events sent to the source are forwarded; events sent to the destination are stored there.
   const before = sent.length;
   const untilMore = (count: number) =>
     eventually(() => {
@@ -188,7 +188,7 @@ test('a project migrates with all its events, and back, while posthog-node sends
   t.true(noPurge.message.endsWith(`it was rolled back by ${back?.id}.`), noPurge.message);
 });
 
-test('the source is purged once both copies are equal but for what was deleted since; then there is no rollback, and captures are passed on', async (t) => {
+test('the source is purged once both copies are equal except for later deletions; then no rollback is possible, and captures are forwarded', async (t) => {
   const { us, eu } = t.context.regions;
   const migrant = await newMigrant({ from: us, to: eu }, 'Bea');
   const { source, destination, projectId, projectToken } = migrant;
@@ -228,7 +228,7 @@ test('the source is purged once both copies are equal but for what was deleted s
   t.false((await namesIn(destination, projectId)).includes('before 3'));
 });
 
-test('a purge removes nothing where a document was lost in the other region', async (t) => {
+test('a purge removes nothing if a document was lost in the other region', async (t) => {
   const { us, eu } = t.context.regions;
   const migrant = await newMigrant({ from: us, to: eu }, 'Cleo');
   await capture(us, migrant, 300);
@@ -283,10 +283,13 @@ test('a rollback fails while the other region has lost an event, and keeps it', 
   t.deepEqual([names.length, stored.size], [without, without]);
 });
 
-/** More than one step of a copy brings, however many ranges wait for it: what is left is limited. */
+/**
+ * More than one step of a copy transfers, however many ranges wait, because the remaining work is
+ * limited.
+ */
 const slowCount = 4_500;
 
-/** Starts a copy that goes on for as long as the test wants. */
+/** Starts a copy that lasts as long as the test needs. */
 async function startSlowly(t: Test, migrant: Migrant): Promise<string> {
   const { id: migrationId } = await accepted(migrant);
   const staff = staffOf(migrant.to);
@@ -300,7 +303,7 @@ async function startSlowly(t: Test, migrant: Migrant): Promise<string> {
   return migrationId;
 }
 
-test('what is deleted and captured during the copy is at the destination as it is at the source', async (t) => {
+test('events deleted and captured during the copy are the same at the destination as at the source', async (t) => {
   const { us, eu } = t.context.regions;
   const migrant = await newMigrant({ from: us, to: eu }, 'Dora');
   const { source, projectId, projectToken } = migrant;
@@ -345,7 +348,7 @@ test('a cancelled migration leaves the source as it is, and nothing at the desti
       .db(`${eu.databasePrefix}_project`)
       .collection<{ _id: string }>(migrationsName);
     const open = await records.countDocuments({ _id: migrationId, isOpen: true });
-    if (open > 0) throw new Error('its end is not noted yet');
+    if (open > 0) throw new Error('its end is not recorded yet');
   });
   t.deepEqual(await storedEvents(us, projectId), before);
   const slots = { organizationId: destination.organization.id };
@@ -357,7 +360,7 @@ test('a cancelled migration leaves the source as it is, and nothing at the desti
   t.deepEqual(await storedEvents(eu, projectId), before);
 });
 
-test('a migration fails where the destination’s plan has changed, and goes on when staff retries it', async (t) => {
+test('a migration fails if the destination’s plan has changed, and continues when staff retries it', async (t) => {
   const { us, eu } = t.context.regions;
   const migrant = await newMigrant({ from: us, to: eu }, 'Fay');
   const { destination, projectId } = migrant;

@@ -1,7 +1,7 @@
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { TestSilo } from '../harness/silo.ts';
 
-/** What decides what a move does, as it is stored. */
+/** The stored facts that decide the effect of a move. */
 export type Facts = {
   memberships: { accountId: string; organizationId: string; level: number }[];
   organizations: { _id: string; membersMayCreateProjects: boolean }[];
@@ -18,7 +18,7 @@ export type Facts = {
   slots: { _id: string; limit: number | null; count: number }[];
 };
 
-/** Reads them, past all RPCs. */
+/** Reads the facts from the databases, without RPCs. */
 export async function readFacts({ mongo, databasePrefix }: TestSilo): Promise<Facts> {
   const read = async <Name extends keyof Facts>(service: string, name: string) =>
     (await mongo
@@ -38,22 +38,22 @@ export async function readFacts({ mongo, databasePrefix }: TestSilo): Promise<Fa
 
 export type OracleMove = { moverId: string; from: string; to: string; projectIds: string[] };
 
-/** What a move would do, in lists that are sorted. */
+/** The effect of a move, in sorted lists. */
 export type OracleOutcome = {
-  /** The reasons of what stands in its way, in order. */
+  /** The reasons of everything that prevents it, in order. */
   refusals: string[];
   losingMembers: string[];
   gainingMembers: string[];
-  /** `<key> <project>` each. */
+  /** Each as `<key> <project>`. */
   losingKeys: string[];
   gainingKeys: string[];
-  /** Where each project is, and by which move. */
+  /** The organization and the move of each project. */
   places: string[];
 };
 
 /**
- * What the design says that a move would do, worked out the long way: for everybody, every key and
- * every project, whether there is access before and after.
+ * The effect of a move by the design, computed exhaustively: for every account, key and project,
+ * whether there is access before and after.
  */
 export function outcomeOf(facts: Facts, move: OracleMove): OracleOutcome {
   const { from, to, projectIds } = move;
@@ -96,7 +96,7 @@ function levelOf({ memberships }: Facts, accountId: string, organizationId: stri
   return found?.level ?? 0;
 }
 
-/** Live, and with a scope that has to do with projects. */
+/** Whether the key is live and has a scope that concerns projects. */
 function isUsable({ disabled, expireTime, scopes }: Facts['keys'][number]): boolean {
   if (disabled || (expireTime !== undefined && expireTime <= new Date())) return false;
   return scopes.some((scope) => /^(\*|(project|event|token|activity):(read|write))$/.test(scope));

@@ -1,24 +1,28 @@
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
-import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
+import type { Move, Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { PublicApi } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { choosePlan, createOrganization, createProject, present } from './support.ts';
 
-/** Somebody with a source organization of some projects, and a destination, both without a limit. */
+/**
+ * An account with a source organization of some projects, and a destination, both without a limit.
+ */
 export async function mover(silo: TestSilo, { projects = 1, name = 'Mover' } = {}) {
   const ada = await silo.signUp(name);
   const sourceId = ada.organization.id;
   await choosePlan(ada.api, sourceId, Plan.PLAN_SCALE);
-  const projectIds: string[] = [];
+  const moving: Project[] = [];
   for (let index = 1; index <= projects; index++) {
-    projectIds.push((await createProject(ada.api, sourceId, { name: `Moving ${index}` })).id);
+    moving.push(await createProject(ada.api, sourceId, { name: `Moving ${index}` }));
   }
   const { organizationId: destinationId } = await createOrganization(ada.api, 'Destination');
   await choosePlan(ada.api, destinationId, Plan.PLAN_SCALE);
-  return { ...ada, sourceId, destinationId, projectIds, movingId: present(projectIds[0]) };
+  const project = present(moving[0]);
+  const projectIds = moving.map(({ id }) => id);
+  return { ...ada, sourceId, destinationId, projectIds, project, movingId: project.id };
 }
 
-/** What moves: one project, or a batch of an organization's. */
+/** The projects to move: one project, or a batch of one organization. */
 export type WantedMove = {
   from: string;
   to: string;
@@ -41,7 +45,7 @@ export function previewOne(api: PublicApi, projectId: string, destinationOrganiz
   return api.projects.previewMove({ projectId, destinationOrganizationId, ...batch });
 }
 
-/** Moves one project as it was previewed. */
+/** Moves one project with the fingerprint of its preview. */
 export function movePlanned(
   api: PublicApi,
   projectId: string,
@@ -52,7 +56,7 @@ export function movePlanned(
   return api.projects.moveProject({ ...ends, planFingerprint, etag: '', requestId: '' });
 }
 
-/** Moves a batch; answers the move. */
+/** Moves a batch; returns the move. */
 export async function moveBatch(
   api: PublicApi,
   { from, to, projectIds }: WantedMove,
@@ -68,12 +72,12 @@ export async function moveBatch(
   return present(move);
 }
 
-/** Undoes a move; answers the move back. */
+/** Undoes a move; returns the move back. */
 export async function undoMove(api: PublicApi, moveId: string, requestId = ''): Promise<Move> {
   return present((await api.projects.undoMove({ moveId, requestId })).move);
 }
 
-/** The organization that owns a project, to a member of it. */
+/** The organization that owns a project, as a member of it reads it. */
 export async function ownerOf(api: PublicApi, projectId: string): Promise<string | undefined> {
   return (await api.projects.getProject({ projectId })).project?.organizationId;
 }

@@ -1,13 +1,12 @@
 import { status } from '@grpc/grpc-js';
 import { reasonName } from '@silo/errors/reason-name.ts';
-import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Organization } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { createKey, join } from '../authorization/world.ts';
 import type { SignedUp } from '../harness/clients.ts';
 import { outcomes, refused } from '../harness/refusals.ts';
-import type { TestSilo } from '../harness/silo.ts';
+import { mover } from './move-support.ts';
 import {
   choosePlan,
   createOrganization,
@@ -22,17 +21,6 @@ import {
 const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 
-/** Somebody with a source organization of two projects, and a destination with room. */
-async function mover(silo: TestSilo, name = 'Mover') {
-  const ada = await silo.signUp(name);
-  const sourceId = ada.organization.id;
-  await choosePlan(ada.api, sourceId, Plan.PLAN_SCALE);
-  const project = await createProject(ada.api, sourceId, { name: 'Moving' });
-  const { organizationId: destinationId } = await createOrganization(ada.api, 'Destination');
-  await choosePlan(ada.api, destinationId, Plan.PLAN_SCALE);
-  return { ...ada, sourceId, destinationId, project };
-}
-
 async function owner({ api }: SignedUp, projectId: string): Promise<string | undefined> {
   return (await api.projects.getProject({ projectId })).project?.organizationId;
 }
@@ -44,7 +32,7 @@ const lockCreation = ({ api }: SignedUp, id: string) =>
     requestId: '',
   });
 
-test('a move changes the owner of the project, and nothing else of it', async (t) => {
+test('a move changes only the owner of the project', async (t) => {
   const { silo } = t.context;
   const { api, account, sourceId, destinationId, project } = await mover(silo);
   const projectId = project.id;
@@ -65,7 +53,7 @@ test('a move changes the owner of the project, and nothing else of it', async (t
   const { answer } = await silo.internal().token.access.verifyToken({ token });
   t.deepEqual(answer, { $case: 'facts', value: { projectId, organizationId: destinationId } });
   t.deepEqual(await projectNames(api, sourceId), ['Default Project']);
-  t.deepEqual((await projectNames(api, destinationId)).sort(), ['Default Project', 'Moving']);
+  t.deepEqual((await projectNames(api, destinationId)).sort(), ['Default Project', 'Moving 1']);
 });
 
 test('accounts left behind and their keys have no access when the move returns', async (t) => {
@@ -88,10 +76,10 @@ test('accounts left behind and their keys have no access when the move returns',
   }
   t.is(await owner(follows, projectId), ada.destinationId);
   await moveProject(ada.api, projectId, ada.sourceId);
-  t.is((await key.projects.getProject({ projectId })).project?.id, projectId, 'as it was before');
+  t.is((await key.projects.getProject({ projectId })).project?.id, projectId, 'unchanged');
 });
 
-test('a key restricted to the source loses the project, though its owner keeps it; one restricted to the project keeps it', async (t) => {
+test('a key restricted to the source loses the project, even if its owner keeps it; a key restricted to the project keeps it', async (t) => {
   const { silo } = t.context;
   const { api, sourceId, destinationId, project } = await mover(silo);
   const projectId = project.id;
@@ -183,7 +171,7 @@ test('the caller of a move must be a member of the destination, otherwise it get
   t.deepEqual(Object.keys(foreign.details), ['resourceInfo']);
 });
 
-test('where members may not create projects, moving one there needs an admin: ADMIN_REQUIRED', async (t) => {
+test('if members may not create projects, moving one there requires an admin: ADMIN_REQUIRED', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const bob = await silo.signUp('Bob');
@@ -203,7 +191,7 @@ test('where members may not create projects, moving one there needs an admin: AD
   await move();
 });
 
-test('the source keeps a project: LAST_PROJECT', async (t) => {
+test('the source must keep a project: LAST_PROJECT', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
   const { organizationId } = await createOrganization(api);
   await choosePlan(api, organizationId);
@@ -216,9 +204,9 @@ test('the source keeps a project: LAST_PROJECT', async (t) => {
   t.deepEqual(await projectNames(api, organization.id), ['Default Project']);
 });
 
-test('the destination is not the source: ALREADY_THERE, and nothing of counts that would not change', async (t) => {
+test('the destination must differ from the source: ALREADY_THERE, without counts that would not change', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
-  // Its last project, and full: both would matter if it went anywhere.
+  // Its last project, and a full organization: both would matter for another destination.
   const error = await refused(t, moveProject(api, projectId, organization.id), 'ALREADY_THERE');
   t.is(error.code, status.FAILED_PRECONDITION);
   t.deepEqual(
@@ -227,7 +215,7 @@ test('the destination is not the source: ALREADY_THERE, and nothing of counts th
   );
 });
 
-test('the destination has a free slot: else PROJECT_LIMIT, with its counts and what to do', async (t) => {
+test('the destination must have a free slot: PROJECT_LIMIT, with its counts and the next step', async (t) => {
   const { api, project } = await mover(t.context.silo);
   const { organizationId } = await createOrganization(api, 'Full');
   const error = await refused(t, moveProject(api, project.id, organizationId), 'PROJECT_LIMIT');
@@ -238,7 +226,7 @@ test('the destination has a free slot: else PROJECT_LIMIT, with its counts and w
   t.is(error.details.preconditionFailure?.[0]?.type, 'PROJECT_LIMIT');
 });
 
-test('all violated state rules are reported together, under the code and reason of the first', async (t) => {
+test('all violated state rules are reported together, with the code and reason of the first', async (t) => {
   const { api, projectId } = await t.context.silo.signUp();
   const { organizationId } = await createOrganization(api, 'Full');
   const error = await refused(t, moveProject(api, projectId, organizationId), 'LAST_PROJECT');
@@ -250,7 +238,7 @@ test('all violated state rules are reported together, under the code and reason 
   t.is(error.details.quotaFailure?.[0]?.subject, organizationId);
 });
 
-test('a deleted project does not move, also where deletion and move race', async (t) => {
+test('a deleted project does not move, even if deletion and move race', async (t) => {
   const { api, sourceId, destinationId, project } = await mover(t.context.silo);
   const remove = (projectId: string) =>
     api.projects.deleteProject({ projectId, etag: '', requestId: '' });
@@ -264,7 +252,7 @@ test('a deleted project does not move, also where deletion and move race', async
   await refused(t, moveProject(api, project.id, destinationId), 'PROJECT_NOT_FOUND');
 });
 
-test('a project does not move where its etag is an old one', async (t) => {
+test('a project does not move if its etag is out of date', async (t) => {
   const { api, destinationId, project, sourceId } = await mover(t.context.silo);
   const projectId = project.id;
   const move = (etag: string, destinationOrganizationId: string) => {
@@ -275,7 +263,7 @@ test('a project does not move where its etag is an old one', async (t) => {
   await refused(t, move(project.etag, sourceId), 'ETAG_MISMATCH');
 });
 
-test('the list of destinations says of each of my other organizations what a move there would be refused with', async (t) => {
+test('the list of destinations shows, for each of the caller’s other organizations, how a move there would be refused', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const { organizationId: full } = await createOrganization(ada.api, 'Full');
@@ -303,7 +291,7 @@ test('the list of destinations says of each of my other organizations what a mov
   }
 });
 
-test('two moves of the last two projects at once do not empty the source', async (t) => {
+test('two concurrent moves of the last two projects do not empty the source', async (t) => {
   const { api, sourceId, destinationId, projectId, project } = await mover(t.context.silo);
   for (let round = 0; round < 6; round++) {
     const pair = [projectId, project.id];
@@ -343,7 +331,7 @@ test('projects that change places at once both arrive', async (t) => {
   }
 });
 
-test('one project moved to two places at once is in one of them', async (t) => {
+test('one project moved to two destinations at once is in one of them', async (t) => {
   const ada = await mover(t.context.silo);
   const { organizationId: elsewhere } = await createOrganization(ada.api, 'Elsewhere');
   await choosePlan(ada.api, elsewhere);
@@ -355,10 +343,10 @@ test('one project moved to two places at once is in one of them', async (t) => {
   const places = await Promise.all(
     [ada.sourceId, ada.destinationId, elsewhere].map((id) => projectNames(ada.api, id)),
   );
-  t.is(places.flat().filter((name) => name === 'Moving').length, 1);
+  t.is(places.flat().filter((name) => name === 'Moving 1').length, 1);
 });
 
-test('while a project moves, everyone sees it in one of the two organizations, and its token works', async (t) => {
+test('while a project moves, every reader sees it in one of the two organizations, and its token works', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const projectId = ada.project.id;

@@ -6,22 +6,25 @@ import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import type { TestSilo } from '../harness/silo.ts';
 import { choosePlan, createOrganization, createProject, moveProject, present } from './support.ts';
 
-/** One request, ready to be made: with this id, and in another form under the same id. */
+/** One request that is ready to be sent: with this id, and in another form with the same id. */
 export type Prepared = {
-  /** Whose request it is; undefined where no key calls. */
+  /** The caller; undefined if no key calls. */
   by: Person | undefined;
   /** `api` is that of the caller's first key unless another is given. */
   call(requestId: string, api?: PublicApi): Promise<unknown>;
   other(requestId: string): Promise<unknown>;
-  /** The organization by which the caller may, while there. */
+  /** The organization whose membership permits the call. */
   organizationId?: string | undefined;
-  /** An owner of it; unless given, the caller. */
+  /** An owner of it; default: the caller. */
   owner?: Person | undefined;
 };
 
 export type Person = Pick<SignedUp, 'account' | 'api'>;
 
-/** A mutation: how to get to where it can be made, and the events that it must cause, once. */
+/**
+ * A mutation: how to reach the state in which it can be made, and the events that it must cause,
+ * once.
+ */
 export type Mutation = { prepare(silo: TestSilo): Promise<Prepared>; events: string[] };
 
 const { LEVEL_MEMBER } = Level;
@@ -29,7 +32,7 @@ export const etag = '';
 export const updateMask = undefined;
 export const email = () => `${randomUUID()}@example.com`;
 
-/** A request that differs by one field only: the first value's, then the second's. */
+/** A request that differs in one field only: first with the first value, then with the second. */
 export function either<Value>(
   by: Person,
   values: [Value, Value],
@@ -45,7 +48,7 @@ export function either<Value>(
   };
 }
 
-/** As `either`, of a request that no key makes. */
+/** Like `either`, for a request that no key makes. */
 export function eitherOf<Value>(
   values: [Value, Value],
   call: (value: Value, requestId: string) => Promise<unknown>,
@@ -96,7 +99,7 @@ export async function upgraded(silo: TestSilo) {
   return { ...ada, organizationId };
 }
 
-/** Two moves between organizations of one person. */
+/** Two moves between organizations of one account. */
 export async function moved(silo: TestSilo) {
   const { organizationId, ...ada } = await upgraded(silo);
   const { organizationId: destinationId } = await createOrganization(ada.api);

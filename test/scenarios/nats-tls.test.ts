@@ -1,4 +1,4 @@
-/** The NATS of compose, which demands TLS. */
+/** The NATS of compose, which requires TLS. */
 import { createGuard } from '@silo/guard/create-guard.ts';
 import { guardOptions, untilReadLease } from '@silo/guard/test/guard-support.ts';
 import test from 'ava';
@@ -7,7 +7,7 @@ import { eventually } from '../harness/eventually.ts';
 import { connectToNats } from '../harness/patient-nats.ts';
 import { startTestSilo } from '../harness/silo.ts';
 
-test('services and guards use NATS by tls://, each as its own user, to publish and to revoke', async (t) => {
+test('services and guards use NATS over tls://, each as its own user, to publish and to revoke', async (t) => {
   const nats = await startComposeNats(t);
   const { ca } = nats;
   const place = { natsStream: 'SILO', natsSubjectPrefix: 'silo.v1', natsTlsCa: ca };

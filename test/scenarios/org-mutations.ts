@@ -86,7 +86,7 @@ export const orgMutations: Record<string, Mutation> = {
     events: ['org.member_updated'],
     prepare: async (silo) => {
       const { ada, bob, organizationId } = await team(silo, LEVEL_OWNER);
-      // Bob steps down, so that a repeat comes from a caller that might not do it any more.
+      // Bob steps down, so that a repeat comes from a caller that could no longer make the change.
       return either(
         bob,
         [LEVEL_MEMBER, LEVEL_ADMIN],

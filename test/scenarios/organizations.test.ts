@@ -64,14 +64,14 @@ test('an admin changes name and rules of an organization; a member does not', as
   await refused(t, update(member, { id, name: 'Mine' }, undefined), 'ADMIN_REQUIRED');
   const { organization } = await update(admin, { id, name: 'Renamed' }, undefined);
   t.is(organization?.name, 'Renamed');
-  t.true(organization?.membersMayCreateProjects, 'false is empty, and without a mask not meant');
+  t.true(organization?.membersMayCreateProjects, 'false is empty, and not set without a mask');
   const closed = await update(admin, { id }, ['members_may_create_projects']);
   t.false(closed.organization?.membersMayCreateProjects);
   t.is(closed.organization?.name, 'Renamed');
   t.is(closed.organization?.level, LEVEL_ADMIN);
 });
 
-test('an organization is not changed or deleted where its etag is an old one', async (t) => {
+test('an organization is not changed or deleted if its etag is out of date', async (t) => {
   const owner = await t.context.silo.signUp();
   const { id, etag } = owner.organization;
   await update(owner, { id, name: 'First', etag }, undefined);
@@ -82,7 +82,7 @@ test('an organization is not changed or deleted where its etag is an old one', a
   await refused(t, owner.api.organizations.deleteOrganization(which), 'ETAG_MISMATCH');
 });
 
-test('nobody grants, changes or removes a level above their own', async (t) => {
+test('a member cannot grant, change or remove a level above its own', async (t) => {
   const { owner, admin, member, id } = await team(t.context);
   await refused(t, setLevel(admin, id, member, LEVEL_OWNER), 'ADMIN_REQUIRED');
   await refused(t, setLevel(admin, id, owner, LEVEL_MEMBER), 'ADMIN_REQUIRED');
@@ -117,7 +117,7 @@ test('if two owners leave at the same time, one stays', async (t) => {
   t.deepEqual(ends.sort(), ['LAST_OWNER', 'OK']);
 });
 
-test('if two owners lower each other at the same time, one stays', async (t) => {
+test('if two owners lower each other at the same time, one stays an owner', async (t) => {
   const { owner, member, id } = await team(t.context);
   await setLevel(owner, id, member, LEVEL_OWNER);
   const ends = await outcomes([
@@ -127,7 +127,7 @@ test('if two owners lower each other at the same time, one stays', async (t) => 
   t.is(ends.filter((each) => each === 'OK').length, 1, ends.join());
 });
 
-test('a member whose etag is an old one is neither changed nor removed', async (t) => {
+test('a member is neither changed nor removed if its etag is out of date', async (t) => {
   const { owner, member, id } = await team(t.context);
   const changed = await setLevel(owner, id, member, LEVEL_ADMIN);
   const etag = present(changed.member).etag;
@@ -181,7 +181,7 @@ test('members are listed in the order in which they joined, page by page', async
 
 test('an account lists the organizations that it is a member of, oldest first, with its level there', async (t) => {
   const { silo } = t.context;
-  // One after the other: oldest first is a promise about the organizations' age.
+  // One after the other, so that their age gives the order.
   const owner = await silo.signUp('Owner');
   const member = await silo.signUp('Member');
   await join(owner, member, LEVEL_MEMBER);
@@ -243,7 +243,7 @@ test('deleted projects that could still be undeleted end with their organization
   await refused(t, undelete, 'PROJECT_NOT_FOUND');
 });
 
-test('an undelete and a deletion of the organization at once: one of them is refused', async (t) => {
+test('of a concurrent undelete and deletion of the organization, one is refused', async (t) => {
   const { api } = await t.context.silo.signUp();
   for (let round = 0; round < 5; round++) {
     const { organizationId, projectId } = await createOrganization(api);
@@ -259,7 +259,7 @@ test('an undelete and a deletion of the organization at once: one of them is ref
   }
 });
 
-test('a refused deletion leaves the organization as usable as before', async (t) => {
+test('after a refused deletion the organization is as usable as before', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
   const which = {
     organizationId: organization.id,
@@ -273,7 +273,7 @@ test('a refused deletion leaves the organization as usable as before', async (t)
   t.is((await api.projects.getProject({ projectId: id })).project?.id, id);
 });
 
-test('a project created while its organization is deleted is in it, or refused', async (t) => {
+test('a project created while its organization is deleted is either in it or refused', async (t) => {
   const { api } = await t.context.silo.signUp();
   for (let round = 0; round < 5; round++) {
     const { organizationId, projectId } = await createOrganization(api);

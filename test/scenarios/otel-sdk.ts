@@ -1,4 +1,4 @@
-/** The SDK as a product registers it before its program: `node --import ./otel-sdk.ts`. */
+/** The SDK, registered before the program as a product does: `node --import ./otel-sdk.ts`. */
 import { NodeSDK } from '@opentelemetry/sdk-node';
 
 new NodeSDK({ metricReaders: [], logRecordProcessors: [] }).start();

@@ -28,7 +28,7 @@ const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 const plans = [Plan.PLAN_SCALE, Plan.PLAN_PAY_AS_YOU_GO, Plan.PLAN_SCALE, Plan.PLAN_FREE];
 
-/** Some people, the organizations that they are in, and what is made there. */
+/** Some accounts, the organizations that they are in, and what is created there. */
 type World = {
   silo: TestSilo;
   people: SignedUp[];
@@ -39,23 +39,23 @@ type World = {
   keys: { owner: SignedUp; id: string }[];
 };
 
-/** Something that may happen in the world; numbers choose of what there is. */
+/** An action in the world; the numbers select its objects. */
 type Step = { kind: keyof typeof acts; a: number; b: number; c: number };
 
-/** A preview, what happens after it, and the move that holds to it. */
+/** A preview, actions after it, and the move with its fingerprint. */
 type Round = { mover: number; from: number; to: number; projects: number[]; between: Step[] };
 
 function pick<T>(list: readonly T[], index: number): T {
   return present(list[index % list.length]);
 }
 
-/** An organization with its owner, the account with the most access there. */
+/** An organization with its owner, who has the most access there. */
 function place({ organizationIds, owners }: World, index: number) {
   const organizationId = pick(organizationIds, index);
   return { organizationId, owner: present(owners.get(organizationId)) };
 }
 
-/** What may happen. What is not allowed as things stand does not. */
+/** The possible actions. An action that is not allowed does nothing. */
 const acts = {
   join: async (world: World, { a, b, c }: Step) => {
     const { organizationId, owner } = place(world, b);
@@ -147,7 +147,7 @@ async function act(world: World, step: Step): Promise<void> {
 }
 
 /**
- * Three organizations of three people, who all are in each other's, and a fourth who is in none.
+ * Three organizations of three accounts, each a member of all three, and a fourth account in none.
  */
 async function createWorld(silo: TestSilo): Promise<World> {
   const names = ['Ada', 'Bob', 'Carol', 'Dan'];
@@ -179,7 +179,7 @@ async function createWorld(silo: TestSilo): Promise<World> {
   return { silo, people, organizationIds, owners: new Map(owned), projectIds, keys };
 }
 
-/** The preview said what the oracle says. */
+/** Asserts that the preview equals the oracle. */
 function sameAsOracle(
   t: ExecutionContext,
   preview: PreviewMoveResponse,
@@ -214,7 +214,7 @@ function sameAsOracle(
   }
 }
 
-/** What became of the move: the reasons of its refusal, all of them, or none. */
+/** The reasons of the move's refusal; empty if it happened. */
 async function reasonsOf(move: Promise<unknown>): Promise<string[]> {
   try {
     await move;
@@ -226,7 +226,7 @@ async function reasonsOf(move: Promise<unknown>): Promise<string[]> {
   }
 }
 
-/** An account that may move from there to there, if any may. */
+/** An account that may move from one organization to the other, if there is one. */
 function moverOf(
   { memberships }: Facts,
   people: readonly SignedUp[],
@@ -246,7 +246,7 @@ function moverOf(
   return pick(able.length > 0 ? able : people, index);
 }
 
-/** Lives through one round; returns how it ended, to be counted. */
+/** Executes one round; returns how it ended, for the statistics. */
 async function live(t: ExecutionContext, world: World, round: Round): Promise<string> {
   const { silo, people, organizationIds } = world;
   const before = await readFacts(silo);
@@ -266,7 +266,7 @@ async function live(t: ExecutionContext, world: World, round: Round): Promise<st
   const move: OracleMove = { moverId: mover.account.id, ...wanted };
   const expected = outcomeOf(before, move);
   sameAsOracle(t, preview, expected, { facts: before, mover });
-  // Much of what happens is to happen where it matters.
+  // Many actions are to affect the organizations of the move.
   const near = { ...world, organizationIds: [from, to, from, to, ...organizationIds] };
   for (const step of round.between) await act(near, step);
   const now = outcomeOf(await readFacts(silo), move);
@@ -280,7 +280,7 @@ async function live(t: ExecutionContext, world: World, round: Round): Promise<st
     if (!mayStill || round.between.length === 0) t.deepEqual(reasons, reported);
     return reasons.length === 0 ? 'moved' : 'refused';
   }
-  t.not(reasons.length, 0, 'what has changed does not move');
+  t.not(reasons.length, 0, 'a changed plan does not move');
   t.log(reasons.join());
   return reasons.includes('PLAN_CHANGED') ? 'changed' : 'refused otherwise';
 }
@@ -300,7 +300,7 @@ const rounds = fc.record({
 });
 
 for (const walk of [1, 2, 3]) {
-  test(`walk ${walk}: preview and move agree, and what has changed since the preview never moves`, async (t) => {
+  test(`walk ${walk}: preview and move agree, and a plan that has changed since the preview never moves`, async (t) => {
     const property = fc.asyncProperty(
       fc.array(rounds, { minLength: 24, maxLength: 24 }),
       async (all) => {

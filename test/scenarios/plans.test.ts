@@ -40,7 +40,7 @@ test('anyone may read the plans, smallest first', async (t) => {
   );
 });
 
-test('up from free needs billing details, and then takes effect at once', async (t) => {
+test('an upgrade from free requires billing details, and then takes effect at once', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   for (const plan of [PLAN_PAY_AS_YOU_GO, PLAN_SCALE, PLAN_ENTERPRISE]) {
@@ -55,7 +55,7 @@ test('up from free needs billing details, and then takes effect at once', async 
   t.is((await subscriptionOf(api, id)).projectCount, 2);
 });
 
-test('a plan without a limit has none', async (t) => {
+test('a plan without a limit shows none', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   await choosePlan(api, organization.id, PLAN_SCALE);
   t.is((await subscriptionOf(api, organization.id)).projectLimit, undefined);
@@ -63,7 +63,7 @@ test('a plan without a limit has none', async (t) => {
   t.deepEqual(await outcomes(all), Array(8).fill('OK'));
 });
 
-test('down takes effect at once if what is used fits, else PLAN_LIMIT_EXCEEDED says the counts', async (t) => {
+test('a downgrade takes effect at once if the usage fits, otherwise PLAN_LIMIT_EXCEEDED has the counts', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   await choosePlan(api, id, PLAN_SCALE);
@@ -77,7 +77,7 @@ test('down takes effect at once if what is used fits, else PLAN_LIMIT_EXCEEDED s
   await refused(t, changePlan(api, id, PLAN_FREE), 'PLAN_LIMIT_EXCEEDED');
 });
 
-test('back on free nothing more can be created', async (t) => {
+test('after a downgrade to free nothing more can be created', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   await choosePlan(api, id);
@@ -85,7 +85,7 @@ test('back on free nothing more can be created', async (t) => {
   await refused(t, createProject(api, id), 'PROJECT_LIMIT');
 });
 
-test('the present plan again changes nothing', async (t) => {
+test('choosing the present plan changes nothing', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const before = await subscriptionOf(api, organization.id);
   const { subscription } = await changePlan(api, organization.id, PLAN_FREE);
@@ -98,7 +98,7 @@ test('an organization without a project has the count 0', async (t) => {
   t.is((await subscriptionOf(api, organization.id)).projectCount, 0);
 });
 
-test('a subscription is not changed where its etag is an old one', async (t) => {
+test('a subscription is not changed if its etag is out of date', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   const { etag } = await subscriptionOf(api, id);
@@ -121,13 +121,13 @@ test('members see the plan; only admins see the billing details, and change eith
   await refused(t, updateDetails(member.api, id), 'ADMIN_REQUIRED');
 });
 
-test('one change of an organization’s plan runs at a time: another gets REQUEST_IN_PROGRESS', async (t) => {
+test('one change of an organization’s plan runs at a time: another one gets REQUEST_IN_PROGRESS', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   await updateDetails(api, id);
   const plans = [PLAN_PAY_AS_YOU_GO, PLAN_SCALE, PLAN_ENTERPRISE, PLAN_PAY_AS_YOU_GO];
   const refusals = [];
-  // All at once nearly always overlap; which of them do is chance.
+  // Concurrent changes nearly always overlap; which of them do is random.
   for (let round = 0; round < 20 && refusals.length === 0; round++) {
     const all = await Promise.allSettled(plans.map((plan) => changePlan(api, id, plan)));
     t.true(all.some(({ status }) => status === 'fulfilled'));
@@ -141,7 +141,7 @@ test('one change of an organization’s plan runs at a time: another gets REQUES
   await changePlan(api, id, PLAN_SCALE);
 });
 
-test('however creates race a change down, the organization never has more than its plan allows', async (t) => {
+test('however creates race a downgrade, the organization never has more projects than its plan allows', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   await choosePlan(api, id);
@@ -164,7 +164,7 @@ test('however creates race a change down, the organization never has more than i
   }
 });
 
-/** Deletes projects until so many are left. */
+/** Deletes projects until this number is left. */
 async function emptyBut(api: PublicApi, organizationId: string, left: number): Promise<void> {
   const page = { pageSize: 0, pageToken: '' };
   const { projects } = await api.projects.listProjects({

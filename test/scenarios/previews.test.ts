@@ -146,7 +146,7 @@ test('a preview returns the lost and gained access, and the owners of keys, but 
   t.false(JSON.stringify(losing).includes(foreign.apiKey.id));
 });
 
-test('what a preview says of a key comes true', async (t) => {
+test('the effect that a preview shows for a key happens', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const scopes = ['project:read'];
@@ -191,7 +191,7 @@ test('what a preview says of a key comes true', async (t) => {
 type Change = (ada: Awaited<ReturnType<typeof mover>>) => Promise<unknown>;
 type World = { silo: TestSilo };
 
-/** What may happen between preview and move without changing what the move does. */
+/** Changes between preview and move that do not change the effect of the move. */
 const harmless: Record<string, Change> = {
   'a renamed project': ({ api, movingId }) =>
     api.projects.updateProject({
@@ -199,7 +199,7 @@ const harmless: Record<string, Change> = {
       updateMask: undefined,
       requestId: '',
     }),
-  'a project more on either side': async ({ api, sourceId, destinationId }) => {
+  'one more project on either side': async ({ api, sourceId, destinationId }) => {
     await createProject(api, sourceId);
     await createProject(api, destinationId);
   },
@@ -214,7 +214,7 @@ const harmless: Record<string, Change> = {
 };
 
 for (const [what, change] of Object.entries(harmless)) {
-  test(`${what} does not spoil a fingerprint`, async (t) => {
+  test(`${what} does not invalidate a fingerprint`, async (t) => {
     const ada = await mover(t.context.silo);
     const { planFingerprint } = await previewOne(ada.api, ada.movingId, ada.destinationId);
     await change(ada);
@@ -239,21 +239,21 @@ const spoiling: Record<string, { changed: string; change: (world: World) => Chan
       async (ada) =>
         join(ada, await silo.signUp('New'), LEVEL_OWNER, ada.destinationId),
   },
-  'a key more that loses access': {
+  'one more key that loses access': {
     changed: 'losing_keys',
     change:
       () =>
       ({ api, sourceId }) =>
         createKey(api, { scopes: ['event:read'], organizationIds: [sourceId] }),
   },
-  'a key more that gains access': {
+  'one more key that gains access': {
     changed: 'gaining_keys',
     change:
       () =>
       ({ api, destinationId }) =>
         createKey(api, { scopes: ['token:write'], organizationIds: [destinationId] }),
   },
-  'the project away and back': {
+  'the project moved away and back': {
     changed: 'move',
     change:
       () =>
@@ -265,7 +265,7 @@ const spoiling: Record<string, { changed: string; change: (world: World) => Chan
 };
 
 for (const [what, { changed, change }] of Object.entries(spoiling)) {
-  test(`${what} spoils a fingerprint, and the refusal says so: ${changed}`, async (t) => {
+  test(`${what} invalidates a fingerprint, and the refusal reports the change: ${changed}`, async (t) => {
     const ada = await mover(t.context.silo);
     const { planFingerprint } = await previewOne(ada.api, ada.movingId, ada.destinationId);
     await change(t.context)(ada);
@@ -298,7 +298,7 @@ test('a new violation is reported first, with PLAN_CHANGED as a further violatio
   );
 });
 
-test('a refusal that is over spoils a fingerprint, too', async (t) => {
+test('a violation that has ended invalidates a fingerprint, too', async (t) => {
   const ada = await mover(t.context.silo);
   const { organizationId } = await createOrganization(ada.api, 'Full');
   const { planFingerprint, allowed } = await previewOne(ada.api, ada.movingId, organizationId);
@@ -310,7 +310,7 @@ test('a refusal that is over spoils a fingerprint, too', async (t) => {
   t.is(metadata.changed, 'refusals');
 });
 
-test('a fingerprint is of one move: of these projects, to there', async (t) => {
+test('a fingerprint is only for one move: of these projects, to this destination', async (t) => {
   const ada = await mover(t.context.silo, { projects: 3 });
   const [one = '', two = ''] = ada.projectIds;
   const { organizationId: elsewhere } = await createOrganization(ada.api, 'Elsewhere');
@@ -321,11 +321,11 @@ test('a fingerprint is of one move: of these projects, to there', async (t) => {
   const ends = { from: ada.sourceId, to: ada.destinationId };
   const more = moveBatch(ada.api, { ...ends, projectIds: [one, two] }, { planFingerprint });
   await refused(t, more, 'PLAN_CHANGED');
-  // A batch of one is that move.
+  // A batch of one project is the same move.
   await moveBatch(ada.api, { ...ends, projectIds: [one] }, { planFingerprint });
 });
 
-test('a batch holds to its fingerprint in whatever order its projects are named', async (t) => {
+test('the fingerprint of a batch is independent of the order of its projects', async (t) => {
   const ada = await mover(t.context.silo, { projects: 3 });
   const move = { from: ada.sourceId, to: ada.destinationId, projectIds: ada.projectIds };
   const { planFingerprint } = await previewBatch(ada.api, move);

@@ -73,7 +73,7 @@ export const projectMutations: Record<string, Mutation> = {
     prepare: async (silo) => {
       const { organizationId, ...ada } = await upgraded(silo);
       const { id: projectId } = await createProject(ada.api, organizationId);
-      // A member there, so that after the move it may not be moved again.
+      // A member of that organization, so that the move may not be repeated after it.
       const bob = await upgraded(silo);
       await join(bob, ada, LEVEL_MEMBER);
       const move = { projectId, destinationOrganizationId: bob.organizationId };

@@ -48,7 +48,7 @@ async function search(api: PublicApi, query: string) {
   return results;
 }
 
-test('members create projects where the organization lets them, else admins do', async (t) => {
+test('members create projects if the organization allows it; otherwise admins do', async (t) => {
   const { silo } = t.context;
   const [owner, member] = [await silo.signUp('Owner'), await silo.signUp('Member')];
   const { id } = owner.organization;
@@ -66,7 +66,7 @@ test('members create projects where the organization lets them, else admins do',
   await createProject(owner.api, id);
 });
 
-test('a new project has a token that writes into it, and the settings that it was given', async (t) => {
+test('a new project has a token that stores events, and the given settings', async (t) => {
   const { silo } = t.context;
   const { api, organization } = await silo.signUp();
   await choosePlan(api, organization.id);
@@ -86,7 +86,7 @@ test('a new project has a token that writes into it, and the settings that it wa
   t.like(answer, { $case: 'facts', value: { projectId: project?.id } });
 });
 
-test('no more projects than the plan allows, and the refusal says the counts and what to do', async (t) => {
+test('an organization cannot exceed its plan’s number of projects, and the refusal has the counts and the next step', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   const refusal = await refused(t, createProject(api, id), 'PROJECT_LIMIT');
@@ -105,7 +105,7 @@ test('however many creates race, the limit holds', async (t) => {
   t.is((await projectNames(api, organization.id)).length, 6);
 });
 
-test('the recommended projects are those of the three that are missing', async (t) => {
+test('the recommended projects are the missing ones of the three', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   await choosePlan(api, id);
@@ -123,7 +123,7 @@ test('the recommended projects are those of the three that are missing', async (
   ]);
 });
 
-test('the recommended projects come all or none', async (t) => {
+test('the recommended projects are created all or none', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const { id } = organization;
   await refused(t, createRecommended(api, id), 'PROJECT_LIMIT');
@@ -142,7 +142,7 @@ test('two concurrent requests create the recommended projects once', async (t) =
   t.deepEqual(names.sort(), ['Default Project', ...recommended].sort());
 });
 
-test('an update changes what its mask names and nothing else', async (t) => {
+test('an update changes only the fields of its mask', async (t) => {
   const { api, projectId: id } = await t.context.silo.signUp();
   const settings = {
     ...{ timeZone: 'Asia/Tokyo', appUrls: ['https://a.example'] },
@@ -177,7 +177,7 @@ test('an update of unknown fields, an unknown time zone or to an empty name is r
   t.deepEqual(await api.projects.getProject({ projectId: id }), before);
 });
 
-test('a project is not changed or deleted where its etag is an old one', async (t) => {
+test('a project is not changed or deleted if its etag is out of date', async (t) => {
   const { api, projectId: id } = await t.context.silo.signUp();
   const { etag } = present((await api.projects.getProject({ projectId: id })).project);
   await update(api, { id, name: 'First', etag });
@@ -196,7 +196,7 @@ test('members read projects; only admins change and delete them', async (t) => {
   await refused(t, remove(member.api, id), 'ADMIN_REQUIRED');
 });
 
-test('deleting ends all access, frees the slot at once, and purges after seven days', async (t) => {
+test('a deletion ends all access, frees the slot at once, and purges after seven days', async (t) => {
   const { silo } = t.context;
   const { api, organization, projectId, projectToken } = await silo.signUp();
   const { project } = await remove(api, projectId);
@@ -262,7 +262,7 @@ test('admins list deleted projects too, until they are purged', async (t) => {
   await refused(t, list(bob.api, true), 'ADMIN_REQUIRED');
 });
 
-test('the switcher finds by part of a name in any case, by organization then project, and marks the current one', async (t) => {
+test('the switcher finds projects by part of a name in any case, sorted by organization and project, and marks the current one', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp('Zed');
   await choosePlan(api, organization.id);
   await createProject(api, organization.id, { name: 'Beta shop' });
@@ -293,7 +293,7 @@ test('the switcher finds by part of a name in any case, by organization then pro
   t.deepEqual(await search(api, 'no such thing (.*)'), []);
 });
 
-test('the switcher pages through everything once', async (t) => {
+test('the switcher’s pages contain every project once', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   await choosePlan(api, organization.id);
   await createRecommended(api, organization.id);
@@ -309,7 +309,7 @@ test('the switcher pages through everything once', async (t) => {
   t.is(new Set(found).size, 5);
 });
 
-test('nobody finds what is another’s, or what their key does not reach', async (t) => {
+test('an account finds no project of others, nor one outside of its key’s restriction', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   t.deepEqual(await search(bob.api, 'Ada'), []);

@@ -9,7 +9,7 @@ import { refused } from '../harness/refusals.ts';
 import { startTestRegions, type TestRegions } from '../harness/regions.ts';
 import { refusals } from './refusals.ts';
 
-// Some reasons take data that is broken on purpose: no invariants are looked at here.
+// Some reasons require broken data, so the invariants are not checked here.
 const test = (anyTest as TestFn<{ regions: TestRegions }>).serial;
 test.before(async (t) => {
   t.context = { regions: await startTestRegions() };
@@ -50,7 +50,7 @@ function readComments(proto: string): Map<string, Documented> {
   );
 }
 
-test('every reason is brought about by a row of the table, but the one that is never sent', (t) => {
+test('the table causes every reason, except the one that is never sent', (t) => {
   const names = Object.keys(ErrorReason).map((name) => name.slice('ERROR_REASON_'.length));
   t.deepEqual(Object.keys(refusals).sort(), names.filter((name) => name !== 'UNSPECIFIED').sort());
   t.deepEqual([...documented.keys()].sort(), names.sort());
@@ -62,13 +62,13 @@ for (const [reason, trigger] of Object.entries(refusals)) {
     const error = await refused(t, trigger(us, eu), reason as ReasonName);
     const promised = documented.get(reason) ?? { codes: [], metadata: [], beside: [] };
     t.true(promised.codes.includes(status[error.code] ?? ''), `its code is ${error.code}`);
-    // Behind the keys a comment may name their values.
+    // After the keys, a comment may name their values.
     const keys = Object.keys(error.metadata);
     t.deepEqual(keys.toSorted(), promised.metadata.slice(0, keys.length).sort());
     t.is(keys.length === 0, promised.metadata.length === 0);
     for (const name of promised.beside) {
       const detail = detailNames[name];
-      t.not(detail && error.details[detail], undefined, `${name} stands beside it`);
+      t.not(detail && error.details[detail], undefined, `${name} is among the details`);
     }
     if (error.code === status.NOT_FOUND) t.truthy(error.details.resourceInfo);
     if (error.code === status.FAILED_PRECONDITION) {

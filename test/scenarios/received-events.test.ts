@@ -6,7 +6,7 @@ import { eventually } from '../harness/eventually.ts';
 import { connectToNats } from '../harness/patient-nats.ts';
 import { find, subscribe } from './received-events.ts';
 
-test('only an event that is delivered again with its ID, subject and body is left out', async (t) => {
+test('only an event that is delivered again with the same ID, subject and body is left out', async (t) => {
   const [natsUrl, natsSubjectPrefix] = [required('NATS_URL'), `received-${randomUUID()}`];
   await using listening = await subscribe({ natsUrl, natsSubjectPrefix });
   const connection = await connectToNats({ url: natsUrl });

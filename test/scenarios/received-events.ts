@@ -2,7 +2,7 @@ import type { Msg } from 'nats';
 import { connectToNats } from '../harness/patient-nats.ts';
 import type { Deployment } from '../invariants/snapshot.ts';
 
-/** A message as a subscriber that knows nothing of Silo has it. */
+/** A message as a subscriber without Silo's code receives it. */
 export type ReceivedMessage = {
   subject: string;
   headers: Record<string, string>;
@@ -10,8 +10,8 @@ export type ReceivedMessage = {
 };
 
 /**
- * A core NATS subscription to all events; `received` grows as messages arrive. What is delivered
- * again, as it may be, is left out: the same ID, subject and body.
+ * A core NATS subscription to all events; `received` grows as messages arrive. Leaves out repeated
+ * deliveries, which are allowed: those with the same ID, subject and body.
  */
 export async function subscribe(
   silo: Pick<Deployment, 'natsUrl' | 'natsSubjectPrefix'>,

@@ -26,7 +26,7 @@ import {
   projectNames,
 } from './support.ts';
 
-/** Does what is refused for that reason, and nothing after it. */
+/** Causes a refusal for that reason, and does nothing after it. */
 type Trigger = (silo: TestRegion, other: TestRegion) => Promise<unknown>;
 
 type TestRegion = TestRegions['us'];
@@ -50,7 +50,10 @@ const newAccount = (to: string) => ({
   requestId: randomUUID(),
 });
 
-/** What a call is refused for, in one of a few rounds of several at once; chance decides which. */
+/**
+ * The refusal of a call in one of several rounds of concurrent calls; which call is refused is
+ * random.
+ */
 async function inRace(reason: ReasonName, round: () => Promise<Promise<unknown>[]>) {
   for (let rounds = 0; rounds < roundsMax; rounds++) {
     for (const each of await Promise.allSettled(await round())) {
@@ -60,7 +63,7 @@ async function inRace(reason: ReasonName, round: () => Promise<Promise<unknown>[
   }
 }
 
-/** On a busy machine the client's own clock may be faster than the answer. */
+/** On a busy machine the client's own deadline may pass before the answer. */
 function isRefusalOrDeadline(error: unknown): boolean {
   return error instanceof SiloError || isUnanswered(error);
 }
@@ -72,7 +75,7 @@ async function upgraded(silo: TestSilo) {
   return { ...ada, organizationId };
 }
 
-/** A project that has been moved between two organizations of one person. */
+/** A project that was moved between two organizations of one account. */
 async function movedProject(silo: TestSilo) {
   const { api, organizationId: sourceId } = await upgraded(silo);
   const { organizationId: destinationId } = await createOrganization(api);
@@ -96,7 +99,7 @@ async function callUnknownMethod({ addresses }: TestSilo): Promise<unknown> {
   });
 }
 
-/** Each reason, but those of `inTrouble`, by what any caller can do. */
+/** Each reason that any caller can cause; the others are in `inTrouble`. */
 const byCallers: Partial<Record<ReasonName, Trigger>> = {
   INVALID_FIELD: (silo) => silo.as().accounts.createAccount(newAccount('no e-mail')),
   TOKEN_INVALID: (silo) => silo.as(newApiKey()).accounts.getAccount({}),
@@ -123,7 +126,7 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
     const expireTime = new Date(Date.now() + 3_600_000);
     const { apiKey } = await createKey(api, { scopes: ['*'], expireTime });
     const keyId = apiKey.id;
-    // As it is after that hour.
+    // As if that hour had passed.
     const expired = { $set: { expireTime: new Date() } };
     await collection(silo, 'token', 'api_keys').updateOne({ _id: keyId }, expired);
     return await api.apiKeys.rollApiKey({
@@ -294,19 +297,19 @@ const byCallers: Partial<Record<ReasonName, Trigger>> = {
   UNKNOWN_METHOD: callUnknownMethod,
 };
 
-/** Documents of one service's collection. */
+/** Documents of one collection of a service. */
 function collection({ mongo, databasePrefix }: TestSilo, service: string, name: string) {
   return mongo.db(`${databasePrefix}_${service}`).collection<{ _id: string | number }>(name);
 }
 
-/** Those that take a Silo in trouble, which each brings about in one of its own. */
+/** Reasons that occur only while a Silo has a fault, which each causes in its own Silo. */
 const inTrouble: Partial<Record<ReasonName, Trigger>> = {
   SIGNUP_CLOSED: async () => {
     await using closed = await startTestSilo({ signup: 'closed' });
     return await closed.as().accounts.createAccount(newAccount(email));
   },
   NOT_READY: async (silo) => {
-    // As between the two steps of a CreateProject.
+    // Like the state between the two steps of a CreateProject.
     const { api, projectId } = await silo.signUp();
     await collection(silo, 'token', 'projects').deleteOne({ _id: projectId });
     return await api.projectTokens.getProjectToken({ projectId });
@@ -315,7 +318,8 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
   DRAINING: drainingStream,
   RATE_LIMITED: tooManyCalls,
   PROPAGATION_UNCONFIRMED: async (silo) => {
-    // Its lease outlives the caller's patience, which on a busy machine may end before the change.
+    // Its lease lasts longer than the caller waits, which on a busy machine may be too short for
+    // the change.
     const { api, projectId } = await silo.signUp();
     await using _guard = await addSilentGuard(silo);
     const regeneration = { projectId, expectedFingerprint: '', requestId: '' };
@@ -333,7 +337,7 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
     return undefined;
   },
   UNDO_EXPIRED: async (silo) => {
-    // As it is after 7 days.
+    // As if 7 days had passed.
     const { moveId, undo } = await movedProject(silo);
     const undoExpireTime = new Date();
     await collection(silo, 'project', 'moves').updateOne(
@@ -343,13 +347,13 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
     return await undo();
   },
   PROJECT_GONE: async (silo) => {
-    // As its purge leaves it, 7 days after it was deleted.
+    // Like the state after its purge, 7 days after the deletion.
     const { projectId, undo } = await movedProject(silo);
     await collection(silo, 'project', 'projects').deleteOne({ _id: projectId });
     return await undo();
   },
   INTERNAL: async (silo) => {
-    // A document that no version of ours has written.
+    // A document that no version of Silo has written.
     const { api, projectId } = await silo.signUp();
     const createTime = 'no time';
     await collection(silo, 'project', 'projects').updateOne(
@@ -359,7 +363,7 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
     return await api.projects.getProject({ projectId });
   },
   CALL_ENDED: async (silo) => {
-    // Somebody else's transaction holds what this one must change.
+    // Another transaction holds the document that this one must change.
     const projects = collection(silo, 'project', 'projects');
     return await inRace('CALL_ENDED', async () => {
       const { api, projectId } = await silo.signUp();
@@ -373,5 +377,5 @@ const inTrouble: Partial<Record<ReasonName, Trigger>> = {
   },
 };
 
-/** What brings each reason about. */
+/** The trigger of each reason. */
 export const refusals: Partial<Record<ReasonName, Trigger>> = { ...byCallers, ...inTrouble };

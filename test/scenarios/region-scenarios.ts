@@ -4,7 +4,7 @@ import { invariantsHold } from '../invariants.ts';
 
 export type RegionsContext = { regions: TestRegions };
 
-/** Ava's test, with two regions for the whole file, in both of which the invariants must hold at the end. */
+/** Ava's test, with two regions for the whole file; in both the invariants must hold at the end. */
 export function regionScenarios(): SerialFn<RegionsContext> {
   const test = (anyTest as TestFn<RegionsContext>).serial;
   test.before(async (t) => {

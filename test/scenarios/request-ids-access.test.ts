@@ -1,4 +1,4 @@
-/** Who may repeat a request under its id, and so gets its answer. */
+/** Who may repeat a request with its id, and so gets its answer. */
 import { randomUUID } from 'node:crypto';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
@@ -54,7 +54,7 @@ test('a caller that another account removed may not retry its earlier requests',
   await refused(t, move(), 'PROJECT_NOT_FOUND');
 });
 
-test('a weaker key of the account gets no secret by repeating the request of a wider one', async (t) => {
+test('a weaker key of the account gets no secret by repeating the request of a stronger one', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const request = {
@@ -72,7 +72,7 @@ test('a weaker key of the account gets no secret by repeating the request of a w
   const expireTime = new Date(Date.now() + 3_600_000);
   await refused(t, weaker({ scopes: ['*'], expireTime }), 'KEY_EXCEEDS_CALLER');
   t.is((await ada.api.apiKeys.createApiKey(request)).secret, first.secret);
-  // At once with the call itself, too: the second one is a retry.
+  // The repeat may also run at the same time as the call itself.
   const { secret: narrow } = await createKey(ada.api, { scopes: ['key:write'] });
   const raced = { ...request, requestId: randomUUID() };
   const rivals = Array.from({ length: 5 }, () => silo.as(narrow).apiKeys.createApiKey(raced));
@@ -95,7 +95,7 @@ test('a key that had deleted itself repeats nothing else that its account did', 
   });
 });
 
-test('a key that gave up its own right to change keys may repeat that, until another ends it', async (t) => {
+test('a key that gave up its own right to change keys may repeat that request, until another key ends it', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp();
   const { apiKey, secret } = await createKey(ada.api, { scopes: ['*'] });
@@ -130,14 +130,14 @@ test('a project’s token is returned to a retry only for members of the organiz
   await join(ada, bob, LEVEL_MEMBER, elsewhere);
   t.is((await create()).projectToken, projectToken);
   await ada.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
-  t.is((await create()).projectToken, projectToken, 'also while it is deleted');
+  t.is((await create()).projectToken, projectToken, 'even while it is deleted');
   const accountId = bob.account.id;
   const removal = { organizationId: elsewhere, accountId, etag: '', requestId: '' };
   await ada.api.organizations.removeMember(removal);
   await refused(t, create(), 'PROJECT_NOT_FOUND');
 });
 
-test('a project that has moved on is returned to a retry only for accounts with access to it there', async (t) => {
+test('a project that has moved on is returned to a retry only for accounts with access to it in its new place', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   await join(bob, ada, LEVEL_MEMBER);
@@ -153,7 +153,7 @@ test('a project that has moved on is returned to a retry only for accounts with 
   await refused(t, move(), 'PROJECT_NOT_FOUND');
 });
 
-test('a key restricted to a project may repeat what it did there, also the deletion', async (t) => {
+test('a key restricted to a project may repeat what it did there, including the deletion', async (t) => {
   const { silo } = t.context;
   const { api, projectId } = await silo.signUp();
   const { secret } = await createKey(api, { scopes: ['*'], projectIds: [projectId] });

@@ -1,4 +1,4 @@
-/** What a request id promises: one answer and one effect; and what an id may be. */
+/** The guarantees of a request id, one answer and one effect, and the valid ids. */
 import { randomUUID } from 'node:crypto';
 import type { DescMessage } from '@bufbuild/protobuf';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -18,7 +18,7 @@ const test = scenarios();
 const { LEVEL_MEMBER } = Level;
 const callsAtOnce = 20;
 
-/** How far each service's log reaches. */
+/** The last sequence of each service's log. */
 async function heads(silo: TestSilo): Promise<Record<ServiceName, number>> {
   const internal = silo.internal();
   const read = serviceNames.map(async (name) => {
@@ -28,9 +28,9 @@ async function heads(silo: TestSilo): Promise<Record<ServiceName, number>> {
   return Object.fromEntries(await Promise.all(read)) as Record<ServiceName, number>;
 }
 
-/** The events since then: `<service>.<event>`, sorted. */
+/** The events since then as `<service>.<event>`, sorted. */
 async function eventsSince(silo: TestSilo, before: Record<ServiceName, number>): Promise<string[]> {
-  await heads(silo); // numbers everything
+  await heads(silo); // sequences all events
   const types: string[] = [];
   for (const name of serviceNames) {
     const request = { afterSequence: before[name], batchSize: 0, follow: false };
@@ -49,12 +49,12 @@ const holdsRequestId = ({ fields }: DescMessage): boolean =>
         field.message.fields.some((each) => each.name === 'request_id')),
   );
 
-/** Those for which another region must answer are tried in migration-requests.test.ts. */
+/** Requests that another region must answer are tested in migration-requests.test.ts. */
 const acrossRegions = ['RequestMigration', 'AcceptMigration', 'CancelMigration'].map(
   (name) => `/silo.project.v1.MigrationService/${name}`,
 );
 
-test('every method that takes a request id is tried', (t) => {
+test('every method with a request id is tested', (t) => {
   const taking = siloMethods(loadImage()).filter(({ method }) => holdsRequestId(method.input));
   t.deepEqual(
     [...Object.keys(mutations), ...acrossRegions].sort(),
@@ -64,7 +64,7 @@ test('every method that takes a request id is tried', (t) => {
 
 // One after another, so that the logs have the events of one request only.
 for (const [path, { prepare, events }] of Object.entries(mutations)) {
-  test(`${path}: one request id, one answer and one effect, however often and at once`, async (t) => {
+  test(`${path}: a request id has one answer and one effect, however often and concurrently it is used`, async (t) => {
     const { silo } = t.context;
     const { call: callOnce, other } = await prepare(silo);
     const call = async (id: string) => withoutPropagation(await callOnce(id));
@@ -89,7 +89,7 @@ for (const path of [
   '/silo.token.v1.ApiKeyService/CreateApiKey',
   '/silo.billing.v1.BillingService/ChangePlan',
 ]) {
-  test(`${path}: of two requests under one id at once, one is done`, async (t) => {
+  test(`${path}: of two concurrent requests with one id, one is executed`, async (t) => {
     const prepared = await mutations[path]?.prepare(t.context.silo);
     const requestId = randomUUID();
     const both = [prepared?.call(requestId), prepared?.other(requestId)];
@@ -98,7 +98,7 @@ for (const path of [
   });
 }
 
-test('a refusal is not remembered: upgrade, repeat, and it works', async (t) => {
+test('a refusal is not recorded: after an upgrade the same request succeeds', async (t) => {
   const { api, organization } = await t.context.silo.signUp();
   const requestId = randomUUID();
   const create = () => createProject(api, organization.id, { requestId });
@@ -108,7 +108,7 @@ test('a refusal is not remembered: upgrade, repeat, and it works', async (t) => 
   t.is((await create()).id, id);
 });
 
-test('another account with the same id, and another method, are other requests', async (t) => {
+test('the same id of another account or for another method is another request', async (t) => {
   const { silo } = t.context;
   const [ada, bob] = [await silo.signUp('Ada'), await silo.signUp('Bob')];
   const requestId = randomUUID();
@@ -134,7 +134,7 @@ test('the id of a sign-up belongs to its e-mail', async (t) => {
   t.deepEqual(await signUp(one), first);
 });
 
-test('without a request id every call is a request of its own', async (t) => {
+test('without a request id every call is a separate request', async (t) => {
   const { silo } = t.context;
   const { api, apiKey, organization } = await silo.signUp();
   await choosePlan(api, organization.id);
@@ -145,12 +145,12 @@ test('without a request id every call is a request of its own', async (t) => {
       return createProject(silo.once(apiKey), organization.id);
     });
   t.not((await create()).id, (await create()).id);
-  // A try that was not answered may have had its effect, too.
+  // An attempt that was not answered may have had its effect, too.
   const { length } = await projectNames(api, organization.id);
   t.true(length >= 3 && length <= 1 + tries, `${length} projects after ${tries} tries`);
 });
 
-test('where a secret is answered, the id must be a random UUID', async (t) => {
+test('if the answer contains a secret, the id must be a random UUID', async (t) => {
   const { silo } = t.context;
   const { api, organization, apiKeyId } = await silo.signUp();
   const organizationId = organization.id;
@@ -180,7 +180,7 @@ test('where a secret is answered, the id must be a random UUID', async (t) => {
   }
 });
 
-test('elsewhere it has 1 to 128 printable characters', async (t) => {
+test('otherwise the id must have 1 to 128 printable characters', async (t) => {
   const { api } = await t.context.silo.signUp();
   const create = (requestId: string) =>
     api.organizations.createOrganization({ name: 'x', requestId });
@@ -190,7 +190,7 @@ test('elsewhere it has 1 to 128 printable characters', async (t) => {
   }
 });
 
-test('secrets and their request ids stand in no database and in no event', async (t) => {
+test('no database and no event contains secrets or their request ids', async (t) => {
   const { silo } = t.context;
   const requestIds = Array.from({ length: 4 }, () => randomUUID());
   const [forAccount = '', forInvite = '', forKey = '', forRoll = ''] = requestIds;
@@ -216,17 +216,17 @@ test('secrets and their request ids stand in no database and in no event', async
   t.is(new Set(secrets).size, 8);
   await heads(silo);
   const dump = await dumpOf(silo);
-  t.true(dump.includes('bob-of-the-dump@example.com'), 'the dump would show them');
+  t.true(dump.includes('bob-of-the-dump@example.com'), 'the dump would contain them');
   const stream = (await readStream(silo)).map((each) => JSON.stringify(each)).join('\n');
   for (const secret of secrets) {
     t.false(dump.includes(secret));
     t.false(stream.includes(secret));
-    // A UUID may be kept as its bytes, too.
+    // A UUID may be stored as bytes, too.
     t.false(dump.includes(Buffer.from(secret.replaceAll('-', ''), 'hex')) && secret.includes('-'));
   }
 });
 
-/** Everything that a dump of the databases would hold. */
+/** Everything that a dump of the databases would contain. */
 async function dumpOf({ mongo, databasePrefix }: TestSilo): Promise<Buffer> {
   const parts: Uint8Array[] = [];
   for (const name of serviceNames) {

@@ -32,7 +32,9 @@ function documentedRows(): Row[] {
   );
 }
 
-/** The TTL that a row promises: `<field> <seconds>`; undefined where something else ends it. */
+/**
+ * The TTL that a row states: `<field> <seconds>`; undefined if something else ends the documents.
+ */
 function promisedTtl({ kept, by }: Row): string | undefined {
   if (!by.startsWith('TTL')) return undefined;
   const [, count = '0', unit] = /^(?:(\d+) (days|hours?) after|until) `/.exec(kept) ?? [];
@@ -47,7 +49,7 @@ async function passTimeIn(silo: TestSilo, ms: number): Promise<void> {
   for (const { db } of databases(silo)) await passTime(db, ms);
 }
 
-/** The collections in which a text stands, in whatever field. */
+/** The collections in which a text occurs, in any field. */
 async function whereIs(silo: TestSilo, text: string): Promise<string[]> {
   const found = new Set<string>();
   for (const { name, db } of databases(silo)) {
@@ -62,12 +64,12 @@ async function whereIs(silo: TestSilo, text: string): Promise<string[]> {
   return [...found].sort();
 }
 
-test('docs/retention.md says of every collection how it ends, and its TTL is the index’s', async (t) => {
+test('docs/retention.md states how every collection ends, and its TTL is that of the index', async (t) => {
   const { silo } = t.context;
   for (const { prepare } of Object.values(mutations))
     await (await prepare(silo)).call(randomUUID());
   const rows = documentedRows();
-  // Loops make some collections with their first document.
+  // Loops create some collections with their first document.
   const stored = await eventually(async () => {
     const found = new Map<string, string[]>();
     for (const { name, db } of databases(silo)) {
@@ -87,7 +89,7 @@ test('docs/retention.md says of every collection how it ends, and its TTL is the
   }
 });
 
-test('a repeat within 24 hours still answers; after its retention no e-mail and no token is left but where they belong', async (t) => {
+test('a repeat within 24 hours is still answered; after the retention no e-mail and no token is left except where it belongs', async (t) => {
   await using silo = await startTestSilo(); // the invariants want the sagas
   const startMs = Date.now();
   const email = `${randomUUID()}@example.com`;
@@ -112,30 +114,30 @@ test('a repeat within 24 hours still answers; after its retention no e-mail and 
   for (const text of [email, ...tokens]) {
     t.true(
       (await whereIs(silo, text)).some((each) => /sagas$/.test(each)),
-      'it was there',
+      'it was stored',
     );
   }
 
-  // To a minute before the first of these is a day old.
+  // Almost until the first of these is a day old; a minute is left.
   await passTimeIn(silo, startMs - Date.now() + dayMs - hourMs / 60);
   t.deepEqual(await silo.as().accounts.createAccount(signUp), created);
   t.deepEqual(await api.projects.createProject(request), website);
 
-  // What is counted from its end may end a moment after its call.
+  // Things whose retention counts from their end may end a moment after the call.
   await eventually(async () => {
     await passTimeIn(silo, 26 * hourMs + hourMs / 60);
     assert.deepEqual(await whereIs(silo, email), ['org.accounts']);
     for (const text of [...tokens.slice(1), present(regenerated).token]) {
       assert.deepEqual(await whereIs(silo, text), ['token.projects']);
     }
-    assert.deepEqual(await whereIs(silo, created.projectToken), [], 'it was regenerated');
+    assert.deepEqual(await whereIs(silo, created.projectToken), [], 'the token was regenerated');
     assert.deepEqual(await whereIs(silo, billingDetails.email), ['billing.subscriptions']);
   });
   t.pass();
 });
 
 test('billing details end with their organization, and after a year nothing that ended is left', async (t) => {
-  await using silo = await startTestSilo(); // what passes a year has no log for the invariants
+  await using silo = await startTestSilo(); // after a year has passed there is no log for the invariants
   const { api } = await silo.signUp();
   const { organizationId, projectId } = await createOrganization(api);
   const billingEmail = `${randomUUID()}@example.com`;
@@ -154,11 +156,11 @@ test('billing details end with their organization, and after a year nothing that
   }
   await passTimeIn(silo, 26 * hourMs);
   t.deepEqual(await whereIs(silo, billingEmail), []);
-  // An entry of the activity log may be written after the first time.
+  // An entry of the activity log may be written after the first pass of time.
   await eventually(async () => {
     await passTimeIn(silo, 366 * dayMs);
     const left = await whereIs(silo, organizationId);
-    // The deleted project is for the purge loop, which has tests of its own.
+    // The deleted project is left to the purge loop, which has its own tests.
     if (left.join() !== 'project.projects') throw new Error(`${left} are left`);
   });
   t.pass();

@@ -10,17 +10,17 @@ import { harmless } from './harmless-changes.ts';
 import { revocations } from './revocations.ts';
 import { addSilentGuard, present, scenarios } from './support.ts';
 
-/** For how long a barrier waits for a silent guard. */
+/** How long a barrier waits for a silent guard. */
 const leaseMs = 10_000;
 const test = scenarios(() => startTestSilo({ leaseMs }));
 
-/** How far a service's log reaches, once everything is numbered. */
+/** The last position of a service's log, once all events are sequenced. */
 async function headOf(silo: TestSilo, source: 'org' | 'project' | 'token'): Promise<number> {
   const { head } = await silo.internal()[source].eventLog.getHead({});
   return present(head).sequence ?? 0;
 }
 
-test('every method that says how its change has spread is tried', (t) => {
+test('every method that reports its propagation is tested', (t) => {
   const ending = siloMethods(loadImage()).filter(({ path, method }) => {
     const isPublic = !path.includes('.internal.');
     return isPublic && method.output.fields.some(({ name }) => name === 'propagation');
@@ -32,10 +32,10 @@ test('every method that says how its change has spread is tried', (t) => {
 });
 
 for (const [path, { source, prepare }] of Object.entries(revocations)) {
-  test(`${path}: what it takes away is gone at every service when it returns`, async (t) => {
+  test(`${path}: the access that it removes is refused at every service when it returns`, async (t) => {
     const { silo } = t.context;
     const { revoke, probes, refusedFor } = await prepare(silo);
-    // Twice, so that what is remembered answers.
+    // Twice, so that the second answers come from memory.
     for (let turn = 0; turn < 2; turn++) {
       for (const { where, use } of probes) {
         const outcome = await use();
@@ -69,14 +69,14 @@ for (const [path, { source, prepare }] of Object.entries(revocations)) {
 }
 
 for (const { what, prepare } of harmless) {
-  test(`${what} is not waited for; what is so already is`, async (t) => {
+  test(`${what} does not wait for guards; a repeated change does`, async (t) => {
     const { keep, again } = await prepare(t.context.silo);
     t.is((await keep()).propagation, undefined);
     t.not((await again()).propagation, undefined);
   });
 }
 
-test('what a silent guard keeps from being confirmed in time stands, and a repeat waits again', async (t) => {
+test('a change that a silent guard keeps from being confirmed in time is committed, and a repeat waits again', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken: old } = await silo.signUp();
   const requestId = randomUUID();
@@ -107,7 +107,7 @@ test('what a silent guard keeps from being confirmed in time stands, and a repea
   });
   const { propagation: later, ...again } = await regenerate(120_000);
   t.deepEqual(again, answer);
-  t.is(later?.expired, 0, 'what is over is waited for no more');
+  t.is(later?.expired, 0, 'an expired lease is not waited for');
 });
 
 /** Whether an outcome is one of these refusals; AccessService returns their numbers. */

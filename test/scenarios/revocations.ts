@@ -16,18 +16,18 @@ import {
   moveProject,
 } from './support.ts';
 
-/** One way to use access, at one service: `OK`, or the reason of the refusal. */
+/** One way to use access, at one service. Returns `OK` or the reason of the refusal. */
 type Probe = { where: string; use(): Promise<string> };
 
-/** An RPC that takes access away, and every way to use what it takes. */
+/** An RPC that removes access, and every way to use the removed access. */
 type Revocable = {
   revoke(requestId: string): Promise<{ propagation: Propagation | undefined }>;
   probes: Probe[];
-  /** What each probe is refused for from then on. */
+  /** The reasons with which the probes are refused afterwards. */
   refusedFor: readonly (ReasonName | 'NO_EVENTS')[];
 };
 
-/** What a method takes away: `source` is the log whose position every guard must reach. */
+/** A method that removes access; every guard must reach the position in the log of `source`. */
 type Revocation = {
   source: 'org' | 'project' | 'token';
   prepare(silo: TestSilo): Promise<Revocable>;
@@ -43,7 +43,7 @@ function probe(where: string, call: () => Promise<unknown>): Probe {
   return { where, use: async () => (await outcomes([call()]))[0] ?? '' };
 }
 
-/** What the token service's AccessService says of a key. */
+/** The answer of the token service's AccessService for a key. */
 function authorizes(silo: TestSilo, key: string, target: Partial<Place>, level: Level): Probe {
   const { organizationId, projectId } = target;
   const named = organizationId
@@ -59,7 +59,7 @@ function authorizes(silo: TestSilo, key: string, target: Partial<Place>, level: 
   };
 }
 
-/** What the token service's AccessService says of a project token. */
+/** The answer of the token service's AccessService for a project token. */
 function verifies(silo: TestSilo, token: string): Probe {
   return {
     where: 'VerifyToken',
@@ -95,7 +95,9 @@ function projectActs(silo: TestSilo, key: string, projectId: string): Probe[] {
   ];
 }
 
-/** What takes an admin, at each service; allowed, it finds another etag or fingerprint. */
+/**
+ * Actions that require an admin, at each service; if allowed, they fail on the etag or fingerprint.
+ */
 function adminActs(silo: TestSilo, key: string, { organizationId, projectId }: Place): Probe[] {
   const api = silo.as(key);
   const other = { etag: 'other', requestId: '' };
@@ -121,7 +123,7 @@ export async function team(silo: TestSilo, level: Level = LEVEL_MEMBER) {
   return { ada, bob, organizationId, projectId };
 }
 
-/** A further key of Bob's, beside the one that ends it, and all that it may do. */
+/** Another key of Bob, in addition to the one that ends it, and all that it may do. */
 async function keyOf(silo: TestSilo) {
   const { bob, ...place } = await team(silo);
   const { apiKey, secret } = await createKey(bob.api, { scopes: ['*'] });
@@ -146,7 +148,7 @@ function endsKey(
   };
 }
 
-/** Two organizations of Ada's, and a project that Bob reaches through the first. */
+/** Two organizations of Ada, and a project that Bob reaches through the first. */
 async function movable(silo: TestSilo) {
   const { ada, bob, organizationId, projectId } = await team(silo);
   const { organizationId: destinationOrganizationId } = await createOrganization(ada.api);
@@ -159,7 +161,7 @@ async function movable(silo: TestSilo) {
   };
 }
 
-/** Every method whose answer says how it has spread, by its path. */
+/** Every method whose answer has a propagation, by its path. */
 export const revocations: Record<string, Revocation> = {
   '/silo.org.v1.OrganizationService/RemoveMember': {
     source: 'org',
@@ -179,7 +181,7 @@ export const revocations: Record<string, Revocation> = {
       const { bob, ...place } = await team(silo);
       const { organizationId } = place;
       return {
-        // With the very key that is refused from then on.
+        // With the key itself that is refused from then on.
         revoke: (requestId) =>
           bob.api.organizations.leaveOrganization({ organizationId, requestId }),
         probes: memberActs(silo, bob.apiKey, place),
@@ -282,7 +284,7 @@ export const revocations: Record<string, Revocation> = {
     source: 'project',
     prepare: async (silo) => {
       const { ada, projectId, destinationOrganizationId } = await movable(silo);
-      // Carol reaches it where the move brought it, and there alone.
+      // Carol can access it only in its new place.
       const carol = await silo.signUp('Carol');
       await join(ada, carol, LEVEL_MEMBER, destinationOrganizationId);
       const { move } = await moveProject(ada.api, projectId, destinationOrganizationId);
@@ -309,7 +311,7 @@ export const revocations: Record<string, Revocation> = {
       };
     },
   },
-  // It takes no access away, but events.
+  // Removes no access, but events.
   '/silo.project.v1.EventService/DeleteEvents': {
     source: 'project',
     prepare: async (silo) => {

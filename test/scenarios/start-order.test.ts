@@ -8,7 +8,7 @@ import { machineMs } from '../harness/machine-clock.ts';
 import { prepareTestSilo, type TestSilo } from '../harness/silo.ts';
 import { millisecondsOf, Yardstick } from '../harness/yardstick.ts';
 
-/** Leases that are not given back in time soon expire. */
+/** Leases that are not released in time expire soon. */
 const shortLease = { leaseMs: 5_000 };
 
 function ordersOf<T>(things: readonly T[]): T[][] {
@@ -39,7 +39,7 @@ async function changeEverything({ api, organization, projectId, apiKeyId }: Sign
   return propagation;
 }
 
-/** A guard that has no lease yet remembers nothing, and is not waited for. */
+/** A guard without a lease remembers nothing, and is not waited for. */
 async function untilAllGuardsAcknowledge(ada: SignedUp): Promise<void> {
   await eventually(async () => {
     const { guards = 0, expired } = (await changeEverything(ada)) ?? {};
@@ -49,21 +49,24 @@ async function untilAllGuardsAcknowledge(ada: SignedUp): Promise<void> {
   });
 }
 
-test.serial('in any order, and the first changes after the last has started work', async (t) => {
-  await using silo = await prepareTestSilo(shortLease);
-  for (const order of ordersOf(serviceNames)) {
-    for (const name of order) await silo.start(name);
-    const ada = await silo.signUp('Ada');
-    t.truthy(await changeEverything(ada), order.join());
-    await untilAllGuardsAcknowledge(ada);
-    await stopAll(silo);
-  }
-});
+test.serial(
+  'services start in any order, and the first changes after the last start succeed',
+  async (t) => {
+    await using silo = await prepareTestSilo(shortLease);
+    for (const order of ordersOf(serviceNames)) {
+      for (const name of order) await silo.start(name);
+      const ada = await silo.signUp('Ada');
+      t.truthy(await changeEverything(ada), order.join());
+      await untilAllGuardsAcknowledge(ada);
+      await stopAll(silo);
+    }
+  },
+);
 
 test.serial(
-  'a stop of everything at once leaves no lease for a revocation to wait for',
+  'stopping everything at once leaves no lease for a revocation to wait for',
   async (t) => {
-    // Leases are given back within a second, which a busy machine may not grant each time.
+    // Leases are released within a second, which a busy machine may not always manage.
     await eventually(async () => {
       await using silo = await prepareTestSilo(shortLease);
       await Promise.all(serviceNames.map((name) => silo.start(name)));
@@ -80,44 +83,50 @@ test.serial(
   },
 );
 
-test.serial('all at once, cold, without NATS, which comes later', async (t) => {
-  const nats = await ownNatsServer(t);
-  await nats.kill();
-  await using silo = await prepareTestSilo({
-    natsUrl: nats.url,
-    leaseMs: 3_000,
-    leaseRenewMs: 1_400,
-  });
-  await Promise.all(serviceNames.map((name) => silo.start(name)));
-  const ada = await silo.signUp('Ada');
-  t.truthy(await changeEverything(ada));
-  await untilAllGuardsAcknowledge(ada);
-  await nats.start();
-  await using yardstick = await Yardstick.start(silo.mongo);
-  await eventually(async () => {
-    const fromMs = machineMs();
-    const elapsedMs = millisecondsOf((await changeEverything(ada))?.elapsed);
-    const roundMs = yardstick.longestMs(fromMs, machineMs());
-    // By renewals alone it would take the most of a renewal's interval.
-    if (elapsedMs > 20 * roundMs) throw new Error(`${elapsedMs} ms, a round takes ${roundMs}`);
-  });
-  t.pass();
-});
+test.serial(
+  'all services start at once without caches and without NATS, which starts later',
+  async (t) => {
+    const nats = await ownNatsServer(t);
+    await nats.kill();
+    await using silo = await prepareTestSilo({
+      natsUrl: nats.url,
+      leaseMs: 3_000,
+      leaseRenewMs: 1_400,
+    });
+    await Promise.all(serviceNames.map((name) => silo.start(name)));
+    const ada = await silo.signUp('Ada');
+    t.truthy(await changeEverything(ada));
+    await untilAllGuardsAcknowledge(ada);
+    await nats.start();
+    await using yardstick = await Yardstick.start(silo.mongo);
+    await eventually(async () => {
+      const fromMs = machineMs();
+      const elapsedMs = millisecondsOf((await changeEverything(ada))?.elapsed);
+      const roundMs = yardstick.longestMs(fromMs, machineMs());
+      // Renewals alone would take most of a renewal's interval.
+      if (elapsedMs > 20 * roundMs) throw new Error(`${elapsedMs} ms, a round takes ${roundMs}`);
+    });
+    t.pass();
+  },
+);
 
-test.serial('without token, which comes later: until then no access check succeeds', async (t) => {
-  await using silo = await prepareTestSilo();
-  for (const name of serviceNames) await silo.start(name);
-  const ada = await silo.signUp('Ada');
-  await stopAll(silo);
-  const others: ServiceName[] = ['org', 'project', 'billing'];
-  await Promise.all(others.map((name) => silo.start(name)));
-  const { projects } = silo.once(ada.apiKey);
-  await t.throwsAsync(projects.getProject({ projectId: ada.projectId }), {
-    message: /No response in time/,
-  });
-  await silo.start('token');
-  t.like(await ada.api.projects.getProject({ projectId: ada.projectId }), {
-    project: { id: ada.projectId },
-  });
-  t.truthy(await changeEverything(ada));
-});
+test.serial(
+  'services start without token, which starts later; until then no access check succeeds',
+  async (t) => {
+    await using silo = await prepareTestSilo();
+    for (const name of serviceNames) await silo.start(name);
+    const ada = await silo.signUp('Ada');
+    await stopAll(silo);
+    const others: ServiceName[] = ['org', 'project', 'billing'];
+    await Promise.all(others.map((name) => silo.start(name)));
+    const { projects } = silo.once(ada.apiKey);
+    await t.throwsAsync(projects.getProject({ projectId: ada.projectId }), {
+      message: /No response in time/,
+    });
+    await silo.start('token');
+    t.like(await ada.api.projects.getProject({ projectId: ada.projectId }), {
+      project: { id: ada.projectId },
+    });
+    t.truthy(await changeEverything(ada));
+  },
+);

@@ -11,13 +11,13 @@ import { eventually } from '../harness/eventually.ts';
 import { connectToNats, managerOf } from '../harness/patient-nats.ts';
 import { invariantsHold } from '../invariants.ts';
 
-/** Everything as `npm start` has it, after a story in which all kinds of secrets were made. */
+/** The state directory of `npm start`, after calls that made all kinds of secrets. */
 let directory: string;
 let silo: Silo;
 let clients: Clients;
 let admin: MongoClient;
 let ada: SignedUp;
-/** What no log may hold. */
+/** Texts that no log may contain. */
 let secrets: string[];
 
 test.before(async () => {
@@ -26,7 +26,7 @@ test.before(async () => {
   const { ca, staff, services } = silo.endpoints;
   clients = connectClients(services, { ca, ...staff });
   admin = new MongoClient(silo.endpoints.mongodb);
-  // Every operation is a slow one, and is logged.
+  // Makes every operation count as slow, so that it is logged.
   await admin.db('silo_org').command({ profile: 0, slowms: -1 });
   const story = await runStory(clients);
   ada = story.ada;
@@ -76,33 +76,30 @@ test.serial('org’s user cannot read token’s database', async (t) => {
   }
 });
 
-test.serial(
-  'the subscriber whose URL is given to the world cannot forge a revocation',
-  async (t) => {
-    const connection = await connectToNats({ url: silo.endpoints.nats });
-    t.teardown(() => connection.close());
-    const manager = await managerOf(connection);
-    const before = await manager.streams.info('SILO');
-    const refused = Promise.withResolvers<unknown>();
-    const watch = async () => {
-      for await (const status of connection.status()) refused.resolve(status.permissionContext);
-    };
-    watch().catch(refused.reject);
-    const subject = `silo.v1.token.revoked.${ada.projectId}`;
-    connection.publish(subject, '{}');
-    t.like(await refused.promise, { operation: 'publish', subject });
-    t.is((await manager.streams.info('SILO')).state.last_seq, before.state.last_seq);
-  },
-);
+test.serial('the subscriber, whose URL is published, cannot forge a revocation', async (t) => {
+  const connection = await connectToNats({ url: silo.endpoints.nats });
+  t.teardown(() => connection.close());
+  const manager = await managerOf(connection);
+  const before = await manager.streams.info('SILO');
+  const refused = Promise.withResolvers<unknown>();
+  const watch = async () => {
+    for await (const status of connection.status()) refused.resolve(status.permissionContext);
+  };
+  watch().catch(refused.reject);
+  const subject = `silo.v1.token.revoked.${ada.projectId}`;
+  connection.publish(subject, '{}');
+  t.like(await refused.promise, { operation: 'publish', subject });
+  t.is((await manager.streams.info('SILO')).state.last_seq, before.state.last_seq);
+});
 
 test.serial('no log holds a token, a key or an e-mail address', async (t) => {
   const { email } = ada.account;
-  // What mongod also logs: a failed query, and a refused one, each with its command.
+  // Further operations that mongod logs: a failed query, and a refused one, each with its command.
   const accounts = admin.db('silo_org').collection('accounts');
   const failing: Filter<object> = { email, $where: 'throw new Error("refused")' };
   await t.throwsAsync(accounts.findOne(failing), { code: 139 });
   await t.throwsAsync(accounts.findOneAndUpdate(failing, { $set: { email } }), { code: 139 });
-  // Its owner writes mongod's log, a moment after mongod.
+  // The owner process writes mongod's log, a moment after mongod.
   const text = await eventually(async () => {
     const logs = await logsOf(['mongod', 'nats-server', ...serviceNames]);
     for (const line of [
@@ -118,13 +115,13 @@ test.serial('no log holds a token, a key or an e-mail address', async (t) => {
   t.notRegex(text, /@example\.com/);
 });
 
-test.serial('what is kept can be read by its owner alone', async (t) => {
+test.serial('stored files can be read only by their owner', async (t) => {
   t.is((await stat(directory)).mode & 0o777, 0o700);
   const open: string[] = [];
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name);
     const found = await stat(path).catch(() => undefined);
-    // Certificates are no secrets; and some files come and go.
+    // Certificates are not secret, and some files are temporary.
     if (found === undefined || path.endsWith('.pem') || !entry.isFile()) continue;
     if ((found.mode & 0o077) !== 0 && /passwords|logs|\.log|key|conf/.test(path)) {
       open.push(relative(directory, path));
@@ -146,7 +143,8 @@ function start(): Promise<Silo> {
 
 /** The lines of the services' logs that show a login or an operation that a server refused. */
 async function refusals(): Promise<string[]> {
-  const refusal = /NATS denied a permission|not authorized|PERMISSIONS_VIOLATION|Authentication failed/;
+  const refusal =
+    /NATS denied a permission|not authorized|PERMISSIONS_VIOLATION|Authentication failed/;
   return (await logsOf(serviceNames)).split('\n').filter((line) => refusal.test(line));
 }
 

@@ -16,8 +16,8 @@ export { billingDetails, choosePlan, present };
 export type ScenarioContext = { silo: TestSilo };
 
 /**
- * Ava's test, with one Silo for the whole file, whose invariants must hold at the end. One test
- * after another: all at once would take two cores longer than the calls' deadlines allow.
+ * Ava's test, with one Silo for the whole file, whose invariants must hold at the end. Tests run
+ * one after another: all at once would take two cores longer than the calls' deadlines allow.
  */
 export function scenarios(start = () => startTestSilo()): SerialFn<ScenarioContext> {
   const test = (anyTest as TestFn<ScenarioContext>).serial;
@@ -27,7 +27,7 @@ export function scenarios(start = () => startTestSilo()): SerialFn<ScenarioConte
   test.after('the invariants hold', (t) => invariantsHold(t, t.context.silo));
   test.after('no permit is left', async (t) => {
     const { permits } = t.context.silo;
-    // A call whose client has gone may still be on its way.
+    // A call whose client has disconnected may still be in progress.
     await eventually(() => {
       if (permits.held > 0) throw new Error(`${permits.held} of ${permits.taken} are held`);
     });
@@ -37,7 +37,7 @@ export function scenarios(start = () => startTestSilo()): SerialFn<ScenarioConte
   return test;
 }
 
-/** A project, by the caller of `api`. */
+/** Creates a project as the caller of `api`. */
 export async function createProject(
   api: PublicApi,
   organizationId: string,
@@ -48,7 +48,7 @@ export async function createProject(
   return present(created.project);
 }
 
-/** A further organization of the caller, with its Default Project. */
+/** Creates a further organization of the caller, with its Default Project. */
 export async function createOrganization(
   api: PublicApi,
   name = 'Further',
@@ -85,7 +85,7 @@ export function moveProject(
 /** The default page request. */
 export const firstPage = { pageSize: 0, pageToken: '' };
 
-/** Whether a key is one that still authorizes. */
+/** Whether a key is still live. */
 export async function isLive(silo: TestSilo, apiKey: string): Promise<boolean> {
   const [outcome] = await outcomes([silo.as(apiKey).accounts.getAccount({})]);
   return outcome !== 'TOKEN_INVALID';
@@ -93,7 +93,7 @@ export async function isLive(silo: TestSilo, apiKey: string): Promise<boolean> {
 
 /** A guard for which barriers wait: it holds its lease and acknowledges nothing. */
 export type SilentGuard = AsyncDisposable & {
-  /** Ends its lease: barriers do not wait for it any more. */
+  /** Releases its lease: barriers do not wait for it any more. */
   release(): Promise<void>;
   /** Lets its lease expire. */
   stop(): Promise<void>;
@@ -112,7 +112,7 @@ export async function addSilentGuard(silo: TestSilo): Promise<SilentGuard> {
     }
   };
   const renewing = renew();
-  renewing.catch(() => {}); // what stops it gets the error
+  renewing.catch(() => {}); // the caller of stop gets the error
   const stop = async () => {
     over.abort();
     await renewing;

@@ -39,7 +39,7 @@ function spelled(answer: Answered | undefined): string {
   return answer.$case === 'facts' ? 'OK' : reasonName(answer.value.reason);
 }
 
-test('regenerating a token refuses the old one when it returns, and the new one works', async (t) => {
+test('after a token is regenerated the old one is refused and the new one works', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken: old } = await silo.signUp();
   t.is(await verify(silo, old), 'OK');
@@ -52,7 +52,7 @@ test('regenerating a token refuses the old one when it returns, and the new one 
   t.deepEqual(read.projectToken, token);
 });
 
-test('two admins do not kill each other’s new token where they say which one they saw', async (t) => {
+test('two admins do not replace each other’s new token if they send the fingerprint that they saw', async (t) => {
   const { silo } = t.context;
   const { api, projectId, projectToken } = await silo.signUp();
   const seen = fingerprintOf(projectToken);
@@ -61,7 +61,7 @@ test('two admins do not kill each other’s new token where they say which one t
   await refused(t, regenerate(api, projectId, seen), 'FINGERPRINT_MISMATCH');
 });
 
-test('however many regenerate at once, one token is left', async (t) => {
+test('after any number of concurrent regenerations, one token is left', async (t) => {
   const { silo } = t.context;
   const { api, projectId } = await silo.signUp();
   const all = await Promise.all(Array.from({ length: 5 }, () => regenerate(api, projectId)));
@@ -81,7 +81,7 @@ test('members see a token; only admins regenerate it', async (t) => {
   await refused(t, regenerate(member.api, projectId), 'ADMIN_REQUIRED');
 });
 
-test('a token that is malformed, mistyped, unknown or a key is refused, all with one reason', async (t) => {
+test('a malformed, mistyped or unknown token, or a key, is refused with the same reason', async (t) => {
   const { silo } = t.context;
   const { projectToken, apiKey } = await silo.signUp();
   const mistyped = projectToken.slice(0, -1) + (projectToken.endsWith('0') ? '1' : '0');
@@ -90,7 +90,7 @@ test('a token that is malformed, mistyped, unknown or a key is refused, all with
   }
 });
 
-test('a project token never reads: it is no key', async (t) => {
+test('a project token can never read, because it is not a key', async (t) => {
   const { silo } = t.context;
   const { projectId, projectToken } = await silo.signUp();
   const api = silo.as(projectToken);
@@ -99,7 +99,7 @@ test('a project token never reads: it is no key', async (t) => {
   t.is(await authorize(silo, { key: projectToken }), 'TOKEN_INVALID');
 });
 
-test('Authorize answers facts, or the refusal that the key itself would have got', async (t) => {
+test('Authorize returns facts, or the refusal that the key itself would get', async (t) => {
   const { silo } = t.context;
   const [owner, member] = [await silo.signUp('Owner'), await silo.signUp('Member')];
   await join(owner, member, Level.LEVEL_MEMBER);

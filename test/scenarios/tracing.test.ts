@@ -59,7 +59,7 @@ test('one trace leads from MoveProject to the guard of another process, without 
     },
     { metadata: { authorization: `Bearer ${ada.apiKey}`, traceparent: caller.traceparent } },
   );
-  // The activity log reads the event then.
+  // The activity log then reads the event.
   await ada.api.activity.listActivity({
     ...{ organizationId: ada.destinationId, projectId: '', pageSize: 0, pageToken: '' },
   });

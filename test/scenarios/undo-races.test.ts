@@ -9,7 +9,7 @@ import { choosePlan, createOrganization, moveProject, present, scenarios } from 
 const test = scenarios();
 const rounds = 12;
 
-/** A move of two projects from a small organization, and what may be done about it at once. */
+/** A move of two projects from a small organization, and the concurrent actions on it. */
 async function arena(silo: TestSilo) {
   const ada = await mover(silo, { projects: 2 });
   const { api, sourceId, destinationId, projectIds } = ada;
@@ -26,7 +26,7 @@ async function arena(silo: TestSilo) {
     finalize: (moveId: string) => api.projects.finalizeMove({ moveId, requestId: '' }),
     move: () => moveProject(api, one, elsewhere),
     delete: () => api.projects.deleteProject({ projectId: two, etag: '', requestId: '' }),
-    // The origin keeps its Default Project, which fits; with what comes back it would not.
+    // The origin keeps its Default Project, which fits; with the returned projects it would not.
     downgrade: () =>
       api.billing.changePlan({
         ...{ organizationId: sourceId, plan: Plan.PLAN_FREE, etag: '', requestId: '' },
@@ -38,7 +38,7 @@ async function arena(silo: TestSilo) {
 type Arena = Awaited<ReturnType<typeof arena>>;
 type Act = keyof Arena['acts'];
 
-/** What is on record afterwards. */
+/** The stored facts afterwards. */
 async function facts({ mongo, databasePrefix }: TestSilo, { sourceId }: Arena, moveId: string) {
   const db = mongo.db(`${databasePrefix}_project`);
   const read = (name: string, _id: string) =>
@@ -54,7 +54,9 @@ async function facts({ mongo, databasePrefix }: TestSilo, { sourceId }: Arena, m
   };
 }
 
-/** The outcome of one round is one of the legal ones: what was answered is what is on record. */
+/**
+ * Asserts that the outcome of a round is a legal one, and that the answers match the stored facts.
+ */
 async function checkEnds(
   t: ExecutionContext,
   silo: TestSilo,
@@ -68,7 +70,7 @@ async function checkEnds(
   t.is(undoneBy !== undefined, undone, summary);
   t.is(finalized, ends.finalize === 'OK', summary);
   t.false(undone && finalized, summary);
-  // What comes back fits in after all where it goes on at once, or is deleted.
+  // The returned projects fit if one of them is moved on or deleted at the same time.
   const comesBack = undone && ends.move !== 'OK' && ends.delete !== 'OK';
   if (comesBack) t.not(ends.downgrade, 'OK', summary);
   if (ends.downgrade === 'OK') t.deepEqual([limit, count], [1, 1], summary);
@@ -81,7 +83,7 @@ async function checkEnds(
     undo: ['MOVE_FINALIZED', 'MOVE_SUPERSEDED', 'PROJECT_NOT_ACTIVE', 'PROJECT_LIMIT'],
     finalize: ['MOVE_UNDONE'],
     downgrade: ['PLAN_LIMIT_EXCEEDED'],
-    // With the last project: the first move left it alone there.
+    // Includes the last project, which the first move left alone.
     move: ['LAST_PROJECT'],
     delete: [],
   };
@@ -90,7 +92,7 @@ async function checkEnds(
   }
 }
 
-/** Puts everything back where a round begins. */
+/** Restores the state at the beginning of a round. */
 async function reset(here: Arena, ends: Partial<Record<Act, string>>): Promise<void> {
   const { api, sourceId, destinationId, elsewhere, one, two } = here;
   const home = ends.undo === 'OK' ? sourceId : destinationId;
@@ -119,7 +121,8 @@ for (const contest of contests) {
     const seen = new Set<string>();
     for (let round = 0; round < rounds; round++) {
       const moveId = await here.begin();
-      // Undo looks at more before it decides: the others let it go ahead by so many reads.
+      // An undo reads more before it decides, so the others give it a head start of this number of
+      // reads.
       const headStart = round % 4;
       const results = await outcomes(
         contest.map(async (act) => {
@@ -138,7 +141,7 @@ for (const contest of contests) {
   });
 }
 
-test('of many undos of one move at once, one happens', async (t) => {
+test('of many concurrent undos of one move, one succeeds', async (t) => {
   const { silo } = t.context;
   const here = await arena(silo);
   const moveId = await here.begin();

@@ -11,7 +11,7 @@ import { choosePlan, moveProject, present, scenarios } from './support.ts';
 const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 
-/** Every collection that holds access, or a choice of a user. */
+/** Every collection with access, or with a choice of a user. */
 const factual: Record<string, string[]> = {
   org: ['accounts', 'organizations', 'memberships', 'invites'],
   project: ['projects', 'slots'],
@@ -19,14 +19,14 @@ const factual: Record<string, string[]> = {
   billing: ['subscriptions'],
 };
 
-/** What counts the changes or says when, and is no fact about access. */
+/** Fields that count changes or hold times, and are not facts about access. */
 const counters: Record<string, string[]> = {
   'project.projects': ['revision', 'updateTime', 'moveId'],
   'project.slots': ['revision'],
   'token.api_keys': ['lastUseTime'],
 };
 
-/** All facts as they are stored, in lists that can be compared. */
+/** All facts as they are stored, in comparable lists. */
 async function dump({ mongo, databasePrefix }: TestSilo): Promise<Record<string, unknown[]>> {
   const dumped: Record<string, unknown[]> = {};
   for (const [service, collections] of Object.entries(factual)) {
@@ -46,7 +46,7 @@ async function dump({ mongo, databasePrefix }: TestSilo): Promise<Record<string,
   return dumped;
 }
 
-/** People with every kind of tie to two organizations, and every kind of key. */
+/** Accounts with every kind of membership in two organizations, and every kind of key. */
 async function crowd(silo: TestSilo) {
   const ada = await mover(silo, { projects: 3, name: 'Ada' });
   const bob = await silo.signUp('Bob');
@@ -82,7 +82,7 @@ function workIn({ api }: SignedUp, currentProjectId: string) {
   });
 }
 
-/** Which key reaches which project, by trying. */
+/** Which key reaches which project, found by trying. */
 async function reached(silo: TestSilo, keys: string[], projectIds: string[]): Promise<string[]> {
   const ends: string[] = [];
   for (const key of keys) {
@@ -107,7 +107,7 @@ test('an undo of a batch restores owner, access, key restrictions, choices and s
   t.deepEqual(await dump(silo), factsBefore);
 });
 
-test('so does an undo by somebody else, of one project, of which the settings have been changed since', async (t) => {
+test('an undo by another account, of one project whose settings have changed since, restores the same', async (t) => {
   const { silo } = t.context;
   const { ada, bob, keys, to, projectIds } = await crowd(silo);
   await join(ada, bob, LEVEL_MEMBER);
@@ -124,7 +124,7 @@ test('so does an undo by somebody else, of one project, of which the settings ha
   await change('Renamed there');
   await undoMove(bob.api, present(move).id);
   const { project: back } = await ada.api.projects.getProject({ projectId });
-  t.is(back?.name, 'Renamed there', 'what was done there stays');
+  t.is(back?.name, 'Renamed there', 'changes made there are kept');
   t.deepEqual(await access(), accessBefore);
   await ada.api.projects.updateProject({
     project: { ...present(back), name: present(project).name, etag: '' },

@@ -26,7 +26,8 @@ const test = scenarios();
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 
 /**
- * Ada moves a project from her organization to Bob's, of which she is a MEMBER; Bob is one of hers.
+ * Ada moves a project from her organization to Bob's, of which she is a MEMBER; Bob is a member of
+ * hers.
  */
 async function between(silo: TestSilo) {
   const ada = await mover(silo, { name: 'Ada' });
@@ -52,7 +53,7 @@ function setLevel(owner: SignedUp, accountId: string, level: Level) {
 const finalize = ({ api }: SignedUp, moveId: string) =>
   api.projects.finalizeMove({ moveId, requestId: '' });
 
-test('an undo is a new move back that names the one that it undid, and cannot be undone itself', async (t) => {
+test('an undo is a new move back that names the move that it undid, and cannot be undone itself', async (t) => {
   const { ada, moveId, projectId, theirs } = await between(t.context.silo);
   const back = await undoMove(ada.api, moveId);
   t.like(back, {
@@ -92,7 +93,7 @@ test('undo is allowed for the account that made the move, while ADMIN of the ori
   await refused(t, undoMove(three.ada.api, three.moveId), 'ADMIN_REQUIRED');
 });
 
-test('undo is allowed for admins of the destination that are members of the origin, and nobody else', async (t) => {
+test('undo is allowed for admins of the destination that are members of the origin, and for nobody else', async (t) => {
   const { silo } = t.context;
   const { ada, bob, moveId, theirs } = await between(silo);
   const [adminOfSource, adminThere, member, eve] = [
@@ -115,7 +116,7 @@ test('undo is allowed for admins of the destination that are members of the orig
   t.is(back.sourceOrganizationId, theirs);
 });
 
-test('where members may not create projects in the origin, an undo needs an admin of it', async (t) => {
+test('if members may not create projects in the origin, an undo requires an admin of it', async (t) => {
   const { ada, bob, moveId } = await between(t.context.silo);
   await ada.api.organizations.updateOrganization({
     organization: {
@@ -130,7 +131,7 @@ test('where members may not create projects in the origin, an undo needs an admi
   await undoMove(ada.api, moveId);
 });
 
-test('an undo needs a free slot in the origin, and may take the destination’s last project', async (t) => {
+test('an undo requires a free slot in the origin, and may take the destination’s last project', async (t) => {
   const { silo } = t.context;
   const ada = await silo.signUp('Ada');
   await choosePlan(ada.api, ada.organization.id, Plan.PLAN_PAY_AS_YOU_GO);
@@ -148,7 +149,7 @@ test('an undo needs a free slot in the origin, and may take the destination’s 
   t.deepEqual(await projectNames(ada.api, there.organizationId), []);
 });
 
-test('only the latest move of a project is undone, and an undo of a later one makes none of it latest again', async (t) => {
+test('only the latest move of a project can be undone, and the undo of a later move does not make an earlier one the latest', async (t) => {
   const ada = await mover(t.context.silo, { projects: 2 });
   const { sourceId, destinationId, projectIds, movingId } = ada;
   const batch = await moveBatch(ada.api, { from: sourceId, to: destinationId, projectIds });
@@ -159,7 +160,7 @@ test('only the latest move of a project is undone, and an undo of a later one ma
   await refused(t, undoMove(ada.api, batch.id), 'MOVE_SUPERSEDED');
 });
 
-test('a batch is undone whole, and not where a project of it is deleted; undeleted, it is', async (t) => {
+test('a batch is undone as a whole, and not while one of its projects is deleted', async (t) => {
   const ada = await mover(t.context.silo, { projects: 3 });
   const { sourceId: from, destinationId: to, projectIds } = ada;
   const { id } = await moveBatch(ada.api, { from, to, projectIds });
@@ -174,7 +175,7 @@ test('a batch is undone whole, and not where a project of it is deleted; undelet
   t.is((await projectNames(ada.api, from)).length, 4);
 });
 
-test('an admin of the destination ends the time to undo; nobody else does, and only once', async (t) => {
+test('an admin of the destination ends the time to undo; nobody else can, and only once', async (t) => {
   const { ada, bob, moveId } = await between(t.context.silo);
   await refused(t, finalize(ada, moveId), 'ADMIN_REQUIRED');
   const { move } = await finalize(bob, moveId);
@@ -201,7 +202,7 @@ test('everything that prevents an undo is reported together', async (t) => {
   );
 });
 
-test('an undo repeated by its request id gets the same response, but not for a member that the destination has removed since', async (t) => {
+test('an undo repeated by its request id gets the same response, unless the destination has removed the member since', async (t) => {
   const { silo } = t.context;
   const { ada, bob, moveId } = await between(silo);
   const requestId = randomUUID();
@@ -212,7 +213,7 @@ test('an undo repeated by its request id gets the same response, but not for a m
   await refused(t, repeat, 'MOVE_NOT_FOUND');
 });
 
-test('a deleted project comes back as it was, with its token and everybody’s access', async (t) => {
+test('an undeleted project is as it was, with its token and the access of all accounts', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const bob = await silo.signUp('Bob');
@@ -235,14 +236,14 @@ test('a deleted project comes back as it was, with its token and everybody’s a
   t.like(project, { ...same, purgeTime: undefined });
   t.not(project?.etag, etag);
   t.deepEqual((await silo.as(secret).projects.getProject({ projectId })).project, project);
-  // Guards that have remembered the deletion learn of this by the event (docs/consistency.md).
+  // Guards that remember the deletion learn of the undeletion by its event (docs/consistency.md).
   await eventually(async () => assert.equal((await verify()).answer?.$case, 'facts'));
   const again = ada.api.projects.undeleteProject({ projectId, requestId: '' });
   const { metadata } = await refused(t, again, 'PROJECT_NOT_DELETED');
   t.deepEqual(metadata, { state: 'ACTIVE' });
 });
 
-test('undeleting takes a slot: without a free one PROJECT_LIMIT, and creates that race get no more than there are', async (t) => {
+test('undeleting takes a slot: without a free one PROJECT_LIMIT, and racing creates get no more than there are', async (t) => {
   const { api, organization, projectId } = await t.context.silo.signUp();
   const undelete = () => api.projects.undeleteProject({ projectId, requestId: '' });
   for (let round = 0; round < 4; round++) {
@@ -261,7 +262,7 @@ test('undeleting takes a slot: without a free one PROJECT_LIMIT, and creates tha
   }
 });
 
-test('what one works in, and what keys name, is after an undo what it was before the move', async (t) => {
+test('after an undo, current projects and key restrictions are what they were before the move', async (t) => {
   const { silo } = t.context;
   const ada = await mover(silo);
   const stays = await silo.signUp('Stays');
