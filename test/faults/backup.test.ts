@@ -52,7 +52,7 @@ async function loseEverything(silo: FaultSilo): Promise<void> {
   }
 }
 
-/** To servers that are empty but for their users. Returns how long it took. */
+/** Restores to servers that are empty except for their users. Returns how long it took. */
 async function restore(silo: FaultSilo, backup: string): Promise<number> {
   const startMs = performance.now();
   await cp(backup, join(silo.directory, 'mongodb', 'data'), { recursive: true });
@@ -63,7 +63,7 @@ async function restore(silo: FaultSilo, backup: string): Promise<number> {
   return performance.now() - startMs;
 }
 
-test('a restored backup is whole, and guards and subscribers follow it', async (t) => {
+test('a restored backup is complete, and guards and subscribers follow it', async (t) => {
   await using silo = await startFaultSilo();
   const { ada } = await runStory(silo);
   const captured = [await capture(silo, ada.projectToken)];
@@ -84,7 +84,7 @@ test('a restored backup is whole, and guards and subscribers follow it', async (
     args: ['subscriber.ts', join(silo.directory, 'subscriber.json')],
   };
   const before = run(t, program, silo.natsServer.urlOf('subscriber'));
-  // Then it knows a position of each service, from which what comes after the restore differs.
+  // The guard then knows a position of each service, from which events after the restore differ.
   await before.until(`forget project ${ada.projectId}`);
   await before.until(`forget member ${ada.account.id} ${ada.organization.id}`);
   await before.until(`forget token ${fingerprintOf(ada.projectToken)}`);
@@ -108,7 +108,7 @@ test('a restored backup is whole, and guards and subscribers follow it', async (
 
   t.log(`locked ${Math.round(lockedMs)} ms, restored in ${Math.round(restoredMs)} ms`);
   t.log(`lost changes of ${serviceNames.join(', ')}: ${lostEvents.join(', ')}`);
-  // What was committed before the backup is there, what came after it is not: also a revocation.
+  // Changes committed before the backup exist, and later ones, including a revocation, do not.
   const page = { organizationId: ada.organization.id, pageSize: 0, pageToken: '' };
   const { projects } = await untilAnswered(() =>
     ada.api.projects.listProjects({ ...page, showDeleted: false }),
@@ -119,10 +119,10 @@ test('a restored backup is whole, and guards and subscribers follow it', async (
   t.true(captured.every((uuid) => stored.includes(uuid)));
   t.true(stored.every((uuid) => [...captured, during].includes(uuid)));
   await eventually(async () => {
-    if (!(await accepts(ada.projectToken))) throw new Error('the guard knows what is lost');
+    if (!(await accepts(ada.projectToken))) throw new Error('the guard still uses a lost change');
   });
   t.false(await accepts(lostToken));
-  // It is immediate again.
+  // Revocations take effect at once again.
   const { projectToken: next } = await regenerate(ada);
   t.false(await accepts(ada.projectToken));
   t.true(await accepts(next?.token ?? ''));

@@ -1,14 +1,14 @@
-/** An injected fault in a database, and what makes one. */
+/** An injected fault in a database, and functions that make one. */
 
 import type { Document } from 'mongodb';
 import type { Story } from './story.ts';
 
 export type Breakage = {
   what: string;
-  /** `<service>.<collection>` that is spoilt. */
+  /** `<service>.<collection>` that is changed. */
   where: string;
   spoil: (documents: Document[], story: Story) => Document[];
-  /** The invariant that must be found broken. */
+  /** The invariant whose violation must be found. */
   found: string;
 };
 
@@ -24,14 +24,14 @@ export function change(
   return documents.with(index, { ...found, ...values(found) });
 }
 
-/** Leaves the first document out that matches. */
+/** Omits the first document that matches. */
 export function omit(documents: Document[], matches: (document: Document) => boolean): Document[] {
   const index = documents.findIndex(matches);
   if (index < 0) throw new Error('there is nothing to leave out');
   return documents.toSpliced(index, 1);
 }
 
-/** Exchanges the places in the log of the first events of two kinds. */
+/** Exchanges the sequences of the first events of two kinds. */
 export function exchange(documents: Document[], one: string, other: string): Document[] {
   const first = documents.findIndex(({ event }) => event === one);
   const second = documents.findIndex(({ event }) => event === other);

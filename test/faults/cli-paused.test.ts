@@ -13,7 +13,7 @@ test.before(async () => {
 test.afterEach.always(() => makeWhole(silo));
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
-/** A home whose person is signed in. */
+/** A CLI home with a signed-in user. */
 async function signedIn(t: ExecutionContext): Promise<{ cli: CliHome; person: SignedUp }> {
   const urls = { mongodb: silo.mongod.url, nats: silo.natsServer.urlOf('subscriber') };
   const cli = await openCliHome(silo.addresses, silo.certificates.staff, urls);
@@ -33,10 +33,10 @@ test.serial('a command that waits for a paused service ends at a signal', async 
   t.regex(terminal.screen(), /Stopped/);
 });
 
-test.serial('a new token is shown while the service that knows the names is paused', async (t) => {
+test.serial('a new token is shown while the service with the names is paused', async (t) => {
   const { cli, person } = await signedIn(t);
   const { projectId } = person;
-  // The token service remembers who the caller is.
+  // So that the token service remembers the caller.
   const { projectToken: old } = await person.api.projectTokens.getProjectToken({ projectId });
   pause(silo, 'project');
   const { code, output, errors } = await cli.run(['token', 'regenerate', projectId, '--yes']);

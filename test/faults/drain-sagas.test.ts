@@ -15,7 +15,7 @@ import { type FaultSilo, makeWhole, startFaultSilo } from './fault-silo.ts';
 
 let silo: FaultSilo;
 let ada: SignedUp;
-/** For what is there before a saga: no call of it is the subject. */
+/** Used to prepare a saga; its calls are not tested. */
 let preparing: SignedUp['api'];
 test.before(async () => {
   silo = await startFaultSilo();
@@ -25,7 +25,7 @@ test.before(async () => {
 });
 test.beforeEach(async () => {
   await makeWhole(silo);
-  // The test's own connections, too, are back.
+  // The test's own connections are restored, too.
   for (const name of serviceNames) {
     await eventually(async () => {
       if (await refuses(name)) throw new Error(`${name} is not reached`);
@@ -34,7 +34,7 @@ test.beforeEach(async () => {
 });
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
-/** A saga, and what has to be there before it is called. Answers the call. */
+/** A saga, and its preparation. Returns the call. */
 type Saga = { name: string; prepare: () => Promise<() => Promise<unknown>> };
 
 const createAccount: Saga = {
@@ -96,7 +96,10 @@ function newOrganization(api: SignedUp['api']) {
   return api.organizations.createOrganization({ name: 'Other', requestId: '' });
 }
 
-/** Where it hangs, and which process gets SIGTERM: that of the saga, or that of its step. */
+/**
+ * The write at which it hangs, and the process that gets SIGTERM: that of the saga, or that of its
+ * step.
+ */
 type Step = { write: Write; stopped: readonly ServiceName[] };
 
 function step(
@@ -108,7 +111,7 @@ function step(
   return { write: { service, kind, collection }, stopped };
 }
 
-// A peer whose next step is still to come is left alone.
+// A peer whose step comes later is not stopped.
 const subscribing = step('billing', 'insert', 'subscriptions', 'org', 'billing');
 const openingSlots = step('project', 'update', 'slots', 'org', 'project');
 const beginning = (service: ServiceName) => step(service, 'update', 'sagas', service);
@@ -146,7 +149,7 @@ const sagas: [Saga, Step[]][] = [
     [
       beginning('org'),
       step('project', 'update', 'slots', 'org', 'project'),
-      // Its own transaction: that of the intent has no event.
+      // The deciding transaction: that of the intent has no event.
       step('org', 'insert', 'outbox', 'org'),
       step('billing', 'update', 'subscriptions', 'org', 'billing'),
     ],
@@ -168,13 +171,13 @@ const sagas: [Saga, Step[]][] = [
     [
       beginning('billing'),
       step('project', 'update', 'slots', 'billing', 'project'),
-      // The plan's own transaction: that of the intent has no event.
+      // The transaction of the plan: that of the intent has no event.
       step('billing', 'insert', 'outbox', 'billing'),
     ],
   ],
 ];
 
-/** Whether a service refuses a public call as unavailable: it drains, or is not there. */
+/** Whether a service refuses a public call as unavailable, because it drains or is stopped. */
 async function refuses(service: ServiceName): Promise<boolean> {
   const nobody = silo.as();
   const calls: Record<ServiceName, () => Promise<unknown>> = {
@@ -184,7 +187,7 @@ async function refuses(service: ServiceName): Promise<boolean> {
     billing: () => nobody.billing.listPlans({}),
   };
   const error: unknown = await calls[service]().catch((refused) => refused);
-  // Of a service that serves, and only waits for another.
+  // The refusal of a service that runs, and only waits for another one.
   if (reasonOf(error) === 'DEPENDENCY_UNAVAILABLE') return false;
   return error instanceof Error && 'code' in error && error.code === status.UNAVAILABLE;
 }
@@ -222,6 +225,6 @@ for (const [{ name, prepare }, steps] of sagas) {
   }
 }
 
-test.serial('what was done while services stopped is whole', async (t) => {
+test.serial('the changes made while services stopped are complete', async (t) => {
   t.deepEqual(await checkInvariants(silo), []);
 });

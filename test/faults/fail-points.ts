@@ -2,53 +2,53 @@ import type { ServiceName } from '@silo/service/config.ts';
 import type { Db, Document, MongoClient } from 'mongodb';
 import { eventually } from '../harness/eventually.ts';
 
-/** Which command of which service is held, and what becomes of it. */
+/** The command of a service that is held, and its outcome. */
 export type Held = {
   service: ServiceName;
   command: string;
-  /** The service's collection that it is about; of a commit: that it commits an insert into. */
+  /** The collection of the command; for a commit, of an insert in its transaction. */
   collection: string;
-  /** How many of them, at once; 1 unless given. */
+  /** Number of commands that are held at the same time; default 1. */
   times?: number;
   /**
-   * `lost`: it never reaches the server's hands. `done`: it is done, by then for nobody, also where its
-   * time (`maxTimeMS`) is over.
+   * `lost`: the command is never executed. `done`: it is executed, but its caller is gone or its
+   * time limit (`maxTimeMS`) is over.
    */
   outcome: 'lost' | 'done';
 };
 
-/** The writes of one collection, whichever process of the service makes them. */
+/** The writes to one collection, by any process of the service. */
 export type Write = {
   service: ServiceName;
   kind: 'insert' | 'update';
   collection: string;
-  /** How many of them go on before one is stopped; none unless given. */
+  /** Number of writes that pass before one is stopped; default none. */
   skip?: number;
 };
 
-/** The server's own fail points inside of each write, which hang until they are turned off. */
+/** The server's own fail points inside of each write, which hang until they are switched off. */
 const writeFailPoints: Record<Write['kind'], string> = {
   insert: 'hangDuringBatchInsert',
   update: 'hangDuringBatchUpdate',
 };
 
-/** No command ends by its `maxTimeMS`. */
+/** Prevents that `maxTimeMS` ends commands. */
 const withoutTimeLimits = 'maxTimeNeverTimeOut';
 
-/** A fail point that is set. */
+/** An active fail point. */
 export type Holding = {
   /** Resolves when such commands are held. */
   entered(): Promise<void>;
-  /** Holds nothing more, and resolves when what was held has met its fate. */
+  /** Holds nothing more, and resolves when the held commands have had their outcome. */
   release(): Promise<void>;
 };
 
-/** Time enough to kill a process, and less than any deadline of ours. */
+/** Enough time to kill a process, and less than any deadline of Silo. */
 const heldMs = 2_500;
 
 /**
- * Holds every such command for a while, its repeats too, until it is released. One at a time, for
- * the server has one such fail point:
+ * Holds every such command for a while, including repeats, until it is released. One at a time,
+ * because the server has one such fail point:
  * https://github.com/mongodb/mongo/wiki/The-%22failCommand%22-fail-point
  */
 export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holding> {
@@ -88,7 +88,7 @@ export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holdi
         opids = operations.map(({ opid }) => opid);
       }),
     release: async () => {
-      // Not before: what is running, but not yet held, must not slip through.
+      // Not before, so that a command that is running but not yet held cannot pass.
       await eventually(async () => {
         if ((await running({ opid: { $in: opids } })).length > 0) throw new Error('still held');
       });
@@ -99,8 +99,8 @@ export async function holdCommand(mongo: MongoClient, held: Held): Promise<Holdi
 }
 
 /**
- * Stops every such write in its middle until it is released, and then lets it go on. An update is
- * one of one document or many, not a `findOneAndUpdate`.
+ * Stops every such write in its middle until it is released, and then lets it continue. An update
+ * is one of one document or many, not a `findOneAndUpdate`.
  */
 export async function hangWrite(
   mongo: MongoClient,
@@ -125,7 +125,10 @@ export async function hangWrite(
   };
 }
 
-/** Carries out every commit of a service so much later, until all is released. */
+/**
+ * Delays the execution of every commit of a service by this time, until all fail points are
+ * released.
+ */
 export async function delayCommits(
   mongo: MongoClient,
   service: ServiceName,
@@ -140,7 +143,7 @@ export async function delayCommits(
   });
 }
 
-/** Lets go of whatever is held. */
+/** Releases everything that is held. */
 export async function releaseAll(mongo: MongoClient): Promise<void> {
   const all = ['failCommand', withoutTimeLimits, ...Object.values(writeFailPoints)];
   for (const configureFailPoint of all) {
@@ -148,9 +151,9 @@ export async function releaseAll(mongo: MongoClient): Promise<void> {
   }
 }
 
-// A commit does not say what it commits, and a service commits more than the call that a test is
-// about: numbers, activity, sagas. The profiler identifies the transactions that inserted into a
-// collection.
+// A commit does not name its changes, and a service makes other commits than those of the tested
+// call: of sequencing, activity, sagas. The profiler identifies the transactions that inserted into
+// a collection.
 
 async function recordInserts(db: Db, collection: string): Promise<void> {
   await forgetInserts(db);

@@ -4,7 +4,7 @@ import type { MongoClient } from 'mongodb';
 import { required } from '../harness/environment.ts';
 import { failPoints } from './fault-silo.ts';
 
-/** The port of the member that accepts writes; rejects while there is none. */
+/** The port of the primary; rejects while there is none. */
 export async function primaryPort(mongo: MongoClient): Promise<number> {
   const { isWritablePrimary, me } = await mongo.db('admin').command({ hello: 1 });
   if (isWritablePrimary !== true) throw new Error('there is no primary');
@@ -29,7 +29,7 @@ export class FailoverSet implements AsyncDisposable {
     return new FailoverSet(await startMongodSet({ binary, directory, ...sizes, ...failPoints }));
   }
 
-  /** Stops the primary where it stands: it knows nothing of the next one when it goes on. */
+  /** Pauses the primary; when it continues, it does not know about the next primary. */
   async pausePrimary(mongo: MongoClient): Promise<void> {
     const primary = await this.#primary(mongo);
     primary.process.kill('SIGSTOP');
@@ -43,7 +43,7 @@ export class FailoverSet implements AsyncDisposable {
     return port;
   }
 
-  /** Has another member elected. */
+  /** Makes the primary step down. */
   async stepDown(mongo: MongoClient): Promise<void> {
     // The answer may be lost with its connection.
     await mongo
@@ -52,7 +52,7 @@ export class FailoverSet implements AsyncDisposable {
       .catch(() => {});
   }
 
-  /** Lets a paused member go on. */
+  /** Resumes a paused member. */
   async start(): Promise<void> {
     for (const { process } of this.#set.members) process.kill('SIGCONT');
   }

@@ -12,10 +12,10 @@ import {
 import { RestartableServer } from '../harness/restartable-server.ts';
 import { type Held, holdCommand, releaseAll } from './fail-points.ts';
 
-/** One process of each service, with a mongod and a nats-server of their own; all can be killed. */
+/** One process of each service, with their own mongod and nats-server; all can be killed. */
 export type FaultSilo = SiloProcesses<RestartableServer<Mongod>>;
 
-/** The same with any MongoDB whose `start` mends what was killed or paused. */
+/** The same with any MongoDB whose `start` repairs members that were killed or paused. */
 type AnyFaultSilo = SiloProcesses<
   AsyncDisposable & MongodbAccess & { url: string; start(): Promise<void> }
 >;
@@ -27,10 +27,10 @@ export function startFaultSilo(
   return startSiloProcesses({ ...options, startMongodb: startFaultMongod });
 }
 
-/** What makes a mongod one with fail points. */
+/** Options for a mongod with fail points. */
 export const failPoints = {
   enableTestCommands: true,
-  // The transaction of a killed process ends then. Longer than tests hold a commit.
+  // The server then ends the transaction of a killed process. Longer than tests hold a commit.
   setParameters: { transactionLifetimeLimitSeconds: '5' },
 };
 
@@ -50,7 +50,9 @@ export function processesOf({
   return [...new Set([...Object.values(services).flat(), ...edges.map((edge) => edge.process)])];
 }
 
-/** Releases and resumes everything and starts what was killed, so that the next test can begin. */
+/**
+ * Releases and resumes everything, and starts killed processes, so that the next test can begin.
+ */
 export async function makeWhole(silo: AnyFaultSilo): Promise<void> {
   await Promise.all([silo.mongod.start(), silo.natsServer.start()]);
   await releaseAll(silo.mongo);
@@ -76,8 +78,8 @@ export async function killService(
 }
 
 /**
- * Calls, waits until MongoDB holds the command, kills its service, or `killed`, and releases the
- * command. `outcome` never rejects: it settles when the call has ended.
+ * Calls, waits until MongoDB holds the command, kills the command's service (or `killed`), and
+ * releases the command. `outcome` never rejects, and settles when the call has ended.
  */
 export async function killDuring<T>(
   silo: FaultSilo,
@@ -96,7 +98,9 @@ export async function killDuring<T>(
   return { outcome };
 }
 
-/** Waits until a service has sequenced all its events, so that the caller's event is the next. */
+/**
+ * Waits until a service has sequenced all its events, so that the caller's event is the next one.
+ */
 export async function untilNumbered(silo: FaultSilo, service: ServiceName): Promise<void> {
   const outbox = silo.mongo.db(`silo_${service}`).collection('outbox');
   await eventually(async () => {

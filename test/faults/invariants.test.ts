@@ -77,7 +77,7 @@ for (const [index, { what, spoil, found }] of streamBreakages.entries()) {
   });
 }
 
-/** Publishes these messages to a stream of its own. */
+/** Publishes these messages to a separate stream. */
 async function publish(scratch: TestSilo, messages: readonly Streamed[]): Promise<void> {
   const { natsStream: name, natsSubjectPrefix: prefix } = scratch;
   const connection = await connectToNats({ url: scratch.natsUrl });
@@ -92,12 +92,12 @@ async function publish(scratch: TestSilo, messages: readonly Streamed[]): Promis
   await connection.close();
 }
 
-test('every invariant is spoilt by one of these tests', async (t) => {
+test('these tests violate every invariant', async (t) => {
   const spoilt = new Set([...breakages, ...streamBreakages].map(({ found }) => found));
   const directory = join(import.meta.dirname, '..', 'invariants');
   for (const file of await readdir(directory)) {
     const source = await readFile(join(directory, file), 'utf8');
-    // Of what expect() is given, only the name is a text of several words.
+    // In the arguments of expect(), only the name is a text of several words.
     for (const [call] of source.matchAll(/\.expect\([\s\S]*?;\n/g)) {
       const [, name = call] = /'([a-z]+ [a-z’, ]+)'/.exec(call) ?? [];
       t.true(spoilt.has(name), `${file}: ${name}`);

@@ -1,6 +1,6 @@
 /**
- * A batch of 500, and its undo, with project or the services that it reads killed (-9) in the
- * middle: all or none.
+ * A batch of 500, and its undo, while project or a service that it reads is killed (-9): all
+ * projects move, or none.
  */
 import { randomUUID } from 'node:crypto';
 import type { Move } from '@silo/protos/gen/silo/project/v1/project.ts';
@@ -54,9 +54,7 @@ const projects = () =>
     .db('silo_project')
     .collection<{ _id: string; organizationId: string; moveId?: string }>('projects');
 
-/**
- * The one organization that has all 500, by the one move that brought them; fails for any other.
- */
+/** The one organization that has all 500, and the one move that brought them; fails otherwise. */
 async function place(t: ExecutionContext): Promise<{ organizationId: string; moveId: string }> {
   const found = await projects()
     .find({ _id: { $in: projectIds } })
@@ -68,7 +66,7 @@ async function place(t: ExecutionContext): Promise<{ organizationId: string; mov
   return { organizationId, moveId };
 }
 
-/** A request that takes the batch to the other organization, which every call repeats. */
+/** A request that moves the batch to the other organization, which every call repeats. */
 async function attempt(t: ExecutionContext, { planned = false } = {}) {
   const { organizationId: from } = await place(t);
   const to = organizationIds.find((id) => id !== from) ?? '';
@@ -81,7 +79,7 @@ async function attempt(t: ExecutionContext, { planned = false } = {}) {
   return { from, to, call };
 }
 
-/** The request has its answer, the same however often it is repeated, and one effect. */
+/** The request has an answer, the same for every repeat, and one effect. */
 async function doneOnce(
   t: ExecutionContext,
   { to, call }: { to: string; call: () => Promise<Move> },
@@ -111,7 +109,7 @@ const inside: { when: string; held: Held }[] = [
 ];
 
 for (const { when, held } of inside) {
-  test.serial(`project killed ${when}: none has moved, until the repeat`, async (t) => {
+  test.serial(`project killed ${when}: no project moves until the repeat`, async (t) => {
     const attempted = await attempt(t);
     const { outcome } = await killDuring(silo, held, attempted.call);
     t.is((await outcome).status, 'rejected');
@@ -139,8 +137,8 @@ test.serial(
     });
     const { organizationId, moveId } = await place(t);
     t.is(organizationId, attempted.to);
-    // The events of one transaction have adjacent sequences, taken with the commit, because it is
-    // alone.
+    // The events of one transaction have consecutive sequences, given at the commit, because no
+    // other change runs.
     const last = await silo.mongo
       .db('silo_project')
       .collection('events')
@@ -160,7 +158,7 @@ test.serial(
 
 for (const outcome of ['lost', 'done'] as const) {
   test.serial(
-    `project killed at the commit of an undo (${outcome}): all are back, or none`,
+    `project killed at the commit of an undo (${outcome}): all projects are back, or none`,
     async (t) => {
       const moved = await attempt(t);
       const move = await untilAnswered(moved.call);
@@ -184,7 +182,7 @@ const reads: Held[] = [
 
 for (const held of reads) {
   test.serial(
-    `${held.service} killed while it lists the lost access: nothing moves without it, and a retry makes the planned move`,
+    `${held.service} killed while it lists the lost access: no project moves without the list, and a retry makes the planned move`,
     async (t) => {
       const attempted = await attempt(t, { planned: true });
       const { outcome } = await killDuring(silo, held, attempted.call);
@@ -192,7 +190,7 @@ for (const held of reads) {
       await startDead(silo);
       const move = await doneOnce(t, attempted);
       const settled = await outcome;
-      // A read is repeated, so that it may have been answered after the restart.
+      // Reads are repeated, so the request may have been answered after the restart.
       if (settled.status === 'fulfilled') t.deepEqual(settled.value, move);
     },
   );

@@ -1,6 +1,7 @@
 /**
- * Project, or an edge, killed (-9) while it captures: every acknowledged event once, and usage counts
- * just these. Killed while it removes deleted events: all go, and nothing else.
+ * Project, or an edge, is killed (-9) while it captures: every acknowledged event is stored once,
+ * and usage counts exactly these. Killed while it removes deleted events, it removes all of them,
+ * and no others.
  */
 import { randomUUID } from 'node:crypto';
 import test from 'ava';
@@ -90,7 +91,7 @@ test.serial('edges killed again and again in a flood', async (t) => {
 
 for (const outcome of ['lost', 'done'] as const) {
   test.serial(
-    `killed with its commit on the way, ${outcome}: the batch is wholly there, or not`,
+    `killed during its commit, ${outcome}: the batch is stored completely, or not at all`,
     async (t) => {
       const ada = await silo.signUp(`Ada ${outcome}`);
       const { capture, uuids } = newBatch(ada);
@@ -101,7 +102,7 @@ for (const outcome of ['lost', 'done'] as const) {
       const { outcome: ended } = await killDuring(silo, held, capture);
       t.is((await ended).status, 'rejected');
       await startDead(silo);
-      // The server may take longer to do it than a commit of a capture may last.
+      // The server may take longer for it than a capture waits for its commit.
       const found = await storedAndCounted(t, silo, ada);
       t.deepEqual(found, outcome === 'done' && found.length > 0 ? named(uuids) : []);
       await eventually(capture);
@@ -116,7 +117,7 @@ for (const outcome of ['lost', 'done'] as const) {
 const deleted = 700;
 const removing: { when: string; held: Held }[] = [
   {
-    when: 'before it has noted how far it is',
+    when: 'before it has recorded its progress',
     held: {
       ...{ service: 'project', command: 'delete', collection: 'captured_events' },
       outcome: 'done',
@@ -133,7 +134,7 @@ const removing: { when: string; held: Held }[] = [
 
 for (const { when, held } of removing) {
   test.serial(
-    `killed while it removes deleted events, ${when}: each goes and counts once, later ones stay`,
+    `killed while it removes deleted events, ${when}: each is removed and counted once, later ones stay`,
     async (t) => {
       const ada = await silo.signUp(`Ada ${held.command}`);
       const { api, projectId } = ada;

@@ -1,4 +1,7 @@
-/** Each service killed (-9) in the middle of CreateAccount: wholly there, or wholly not. */
+/**
+ * Each service killed (-9) in the middle of CreateAccount: the account exists completely, or not at
+ * all.
+ */
 import { randomUUID } from 'node:crypto';
 import type { CreateAccountResponse } from '@silo/protos/gen/silo/org/v1/account_service.ts';
 import { type ServiceName, serviceNames } from '@silo/service/config.ts';
@@ -35,7 +38,7 @@ function attempt(): Attempt {
   return { email, create: () => silo.as().accounts.createAccount(request) };
 }
 
-/** Everything of the answer works, and a further repeat gets the same. */
+/** Everything in the answer works, and a further repeat gets the same answer. */
 async function wholly(t: ExecutionContext, { create }: Attempt): Promise<CreateAccountResponse> {
   const answer = await eventually(create);
   t.deepEqual(await untilAnswered(create), answer);
@@ -58,7 +61,7 @@ async function accountsOf({ email }: Attempt): Promise<number> {
 const deciding = { service: 'org', command: 'commitTransaction', collection: 'accounts' } as const;
 
 test.serial(
-  'org killed before its decision is decided: nothing is there until the repeat',
+  'org killed before its decision is committed: nothing exists until the repeat',
   async (t) => {
     const attempted = attempt();
     const { outcome } = await killDuring(silo, { ...deciding, outcome: 'lost' }, attempted.create);
@@ -73,7 +76,7 @@ test.serial(
 );
 
 test.serial(
-  'org killed with accounts at every step: the one that starts finishes all of them',
+  'org killed with accounts at every step: its next process finishes all of them',
   async (t) => {
     const stopped: (Attempt & { waitsFor: ServiceName; state: string })[] = [
       { waitsFor: 'token', state: 'opened', ...attempt() },
@@ -90,7 +93,7 @@ test.serial(
         if (saga?.state !== state) throw new Error(`the saga is ${saga?.state}`);
       });
     }
-    // One more, whose decision is done when nobody waits for it any more.
+    // Another account, whose decision is committed when no caller waits for it any more.
     const decided = attempt();
     const { outcome } = await killDuring(silo, { ...deciding, outcome: 'done' }, decided.create);
     const outcomes = [await outcome, ...(await Promise.all(calls)).flat()];
@@ -103,7 +106,7 @@ test.serial(
       if ((await accountsOf(decided)) !== 1) throw new Error('the commit has no effect yet');
     });
     await startDead(silo);
-    // With nobody’s help: before anyone repeats anything.
+    // Without a repeat of any request.
     await invariantsHold(t, silo);
     for (const each of [...stopped, decided]) {
       await wholly(t, each);
@@ -117,7 +120,7 @@ type Step = Held & { step: string };
 const lost = { command: 'insert', outcome: 'lost' } as const;
 const done = { command: 'commitTransaction', outcome: 'done' } as const;
 
-// No service twice in a row: what it left behind is numbered only when its lease is over.
+// The same service never twice in a row: what it left is sequenced only after its lease has ended.
 const steps: Step[] = [
   { step: 'the subscription', service: 'billing', ...lost, collection: 'subscriptions' },
   { step: 'the token', service: 'token', ...lost, collection: 'project_tokens' },
@@ -128,7 +131,7 @@ const steps: Step[] = [
 for (const { step, ...held } of steps) {
   const { service, command } = held;
   test.serial(
-    `${service} killed at ${step}, ${command} ${held.outcome}: the account is made`,
+    `${service} killed at ${step}, ${command} ${held.outcome}: the account is created`,
     async (t) => {
       const attempted = attempt();
       const { outcome } = await killDuring(silo, held, attempted.create);
@@ -143,13 +146,16 @@ for (const { step, ...held } of steps) {
   );
 }
 
-test.serial('all four killed at once, in the middle: the account is made', async (t) => {
-  const attempted = attempt();
-  const held: Held = { service: 'project', ...lost, collection: 'projects' };
-  const { outcome } = await killDuring(silo, held, attempted.create, serviceNames);
-  t.is((await outcome).status, 'rejected');
-  t.deepEqual(await checkInvariants(silo), []);
-  await startDead(silo);
-  await invariantsHold(t, silo);
-  await wholly(t, attempted);
-});
+test.serial(
+  'all four services killed at once, in the middle: the account is created',
+  async (t) => {
+    const attempted = attempt();
+    const held: Held = { service: 'project', ...lost, collection: 'projects' };
+    const { outcome } = await killDuring(silo, held, attempted.create, serviceNames);
+    t.is((await outcome).status, 'rejected');
+    t.deepEqual(await checkInvariants(silo), []);
+    await startDead(silo);
+    await invariantsHold(t, silo);
+    await wholly(t, attempted);
+  },
+);

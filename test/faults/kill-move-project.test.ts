@@ -1,4 +1,7 @@
-/** Each service killed (-9) in the middle of MoveProject: wholly there, or wholly not. */
+/**
+ * Each service killed (-9) in the middle of MoveProject: the project moves completely, or not at
+ * all.
+ */
 import { randomUUID } from 'node:crypto';
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type {
@@ -81,7 +84,7 @@ async function movesOf({ projectId }: Attempt): Promise<string[]> {
   return found.map(({ _id }) => String(_id));
 }
 
-/** The request has its answer, the same one however often it is repeated, and one effect. */
+/** The request has an answer, the same for every repeat, and one effect. */
 async function movedOnce(t: ExecutionContext, attempted: Attempt): Promise<MoveProjectResponse> {
   const answer = await eventually(attempted.move);
   t.deepEqual(await untilAnswered(attempted.move), answer);
@@ -99,10 +102,10 @@ const reads: Held[] = [
 
 for (const held of reads) {
   test.serial(
-    `${held.service} killed while it reads ${held.collection}: nothing is moved but by a repeat`,
+    `${held.service} killed while it reads ${held.collection}: the project moves only by a repeat`,
     async (t) => {
       const attempted = await attempt();
-      // A guard that has just started remembers nothing, so that it must fetch.
+      // A guard that has just started remembers nothing, so it must fetch.
       await killService(silo, 'project');
       await startDead(silo);
       const { outcome } = await killDuring(silo, held, attempted.move);
@@ -111,16 +114,16 @@ for (const held of reads) {
       await startDead(silo);
       const settled = await outcome;
       const answer = await movedOnce(t, attempted);
-      // A retry may have been answered after the restart.
+      // Repeats may have been answered after the restart.
       if (settled.status === 'fulfilled') t.deepEqual(settled.value, answer);
     },
   );
 }
 
-/** The transaction that moves, at its commit. */
+/** The transaction of the move, at its commit. */
 const moving = { service: 'project', command: 'commitTransaction', collection: 'moves' } as const;
 
-test.serial('billing killed in the middle: the move needs it for nothing', async (t) => {
+test.serial('billing killed in the middle: the move does not need it', async (t) => {
   const attempted = await attempt();
   const held: Held = { ...moving, outcome: 'done' };
   const answered = () => untilAnswered(attempted.move);
@@ -131,7 +134,7 @@ test.serial('billing killed in the middle: the move needs it for nothing', async
 });
 
 test.serial(
-  'project killed before the move reached the server: nothing moved until the repeat',
+  'project killed before the commit reached the server: the project does not move until the repeat',
   async (t) => {
     const attempted = await attempt();
     const { outcome } = await killDuring(silo, { ...moving, outcome: 'lost' }, attempted.move);
@@ -145,7 +148,7 @@ test.serial(
 );
 
 test.serial(
-  'project killed between commit and response: it is moved, and a retry returns the move',
+  'project killed between commit and response: the project has moved, and a retry returns the move',
   async (t) => {
     const attempted = await attempt();
     const { outcome } = await killDuring(silo, { ...moving, outcome: 'done' }, attempted.move);
@@ -168,7 +171,7 @@ const placing: Held = { ...counting, command: 'insert', collection: 'events' };
 
 for (const held of [counting, placing]) {
   test.serial(
-    `project killed while a move takes its number, at ${held.collection}: nothing moved until the repeat`,
+    `project killed while a move is sequenced, at ${held.collection}: the project does not move until the repeat`,
     async (t) => {
       const attempted = await attempt();
       await untilNumbered(silo, 'project');
@@ -183,30 +186,30 @@ for (const held of [counting, placing]) {
 }
 
 const numberings: (Held & { when: string; left: number })[] = [
-  { when: 'between commit and numbering', left: 1, ...counting },
-  { when: 'while it numbers, the counter in its hands', left: 1, ...placing },
+  { when: 'between commit and sequencing', left: 1, ...counting },
+  { when: 'during sequencing, while it holds the counter', left: 1, ...placing },
   {
-    when: 'between numbering and publishing',
+    when: 'between sequencing and publishing',
     left: 0,
     ...{ service: 'project', command: 'commitTransaction', collection: 'events', outcome: 'done' },
   },
 ];
 
 for (const { when, left, ...held } of numberings) {
-  test.serial(`project killed ${when}: the next process continues there`, async (t) => {
+  test.serial(`project killed ${when}: its next process continues there`, async (t) => {
     const attempted = await attempt();
     await untilNumbered(silo, 'project');
-    // Nobody waits for its number: it is given after the commit.
+    // No caller waits for its sequence, which is given after the commit.
     const { outcome } = await killDuring(silo, held, attempted.rename);
     const settled = await outcome;
     const db = silo.mongo.db('silo_project');
     await eventually(async () => {
       if ((await db.collection('outbox').countDocuments()) !== left)
-        throw new Error('the numbering is not done yet');
+        throw new Error('the sequencing is not done yet');
     });
     t.deepEqual(await checkInvariants(silo), []);
     await startDead(silo);
-    // With nobody’s help: before anything else is committed there.
+    // Without another change, before anything else is committed there.
     await invariantsHold(t, silo);
     const answer = await untilAnswered(attempted.rename);
     t.is(answer.project?.name, `Renamed ${attempted.projectId}`);
@@ -215,33 +218,37 @@ for (const { when, left, ...held } of numberings) {
   });
 }
 
-test.serial('project killed before it notes what it published: no event comes twice', async (t) => {
-  const attempted = await attempt();
-  await untilPublished(silo, 'project');
-  const held: Held = {
-    service: 'project',
-    command: 'update',
-    collection: 'relays',
-    outcome: 'lost',
-  };
-  // The first that is held may note what was published before.
-  const { entered, release } = await holdCommand(silo.mongo, held);
-  const moved = Promise.allSettled([attempted.move()]);
-  try {
-    await eventually(async () => {
-      if ((await movedMessages(attempted)).length !== 1) throw new Error('it is not published yet');
-    });
-    await entered();
-    await killService(silo, 'project');
-  } finally {
-    await release();
-  }
-  await moved;
-  await startDead(silo);
-  await movedOnce(t, attempted);
-  await invariantsHold(t, silo);
-  t.is((await movedMessages(attempted)).length, 1);
-});
+test.serial(
+  'project killed before it records what it published: no event is stored twice in the stream',
+  async (t) => {
+    const attempted = await attempt();
+    await untilPublished(silo, 'project');
+    const held: Held = {
+      service: 'project',
+      command: 'update',
+      collection: 'relays',
+      outcome: 'lost',
+    };
+    // The first update that is held may record events that were published earlier.
+    const { entered, release } = await holdCommand(silo.mongo, held);
+    const moved = Promise.allSettled([attempted.move()]);
+    try {
+      await eventually(async () => {
+        if ((await movedMessages(attempted)).length !== 1)
+          throw new Error('it is not published yet');
+      });
+      await entered();
+      await killService(silo, 'project');
+    } finally {
+      await release();
+    }
+    await moved;
+    await startDead(silo);
+    await movedOnce(t, attempted);
+    await invariantsHold(t, silo);
+    t.is((await movedMessages(attempted)).length, 1);
+  },
+);
 
 async function movedMessages({ projectId }: Attempt) {
   const streamed = await readStream(silo);

@@ -1,5 +1,6 @@
 /**
- * The other sagas, each killed (-9) where it is widest open: forward, or refused, but never half.
+ * The other sagas, each killed (-9) at its most vulnerable point: it completes, or is refused, but
+ * never stays half done.
  */
 import { randomUUID } from 'node:crypto';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
@@ -68,7 +69,7 @@ test.serial(
   },
 );
 
-test.serial('billing killed when project has set the limit: the plan follows it', async (t) => {
+test.serial('billing killed after project has set the limit: the plan follows', async (t) => {
   const request = {
     organizationId: ada.organization.id,
     plan: Plan.PLAN_SCALE,
@@ -91,7 +92,7 @@ test.serial('billing killed when project has set the limit: the plan follows it'
 });
 
 test.serial(
-  'project and token killed while the token of a new project is made: it is made once',
+  'project and token killed while the token of a new project is created: it is created once',
   async (t) => {
     const request = {
       organizationId: ada.organization.id,

@@ -1,4 +1,4 @@
-/** NATS away, and MongoDB's primary stepping down: nothing lost, nothing twice. */
+/** NATS is down, and MongoDB's primary steps down: no event is lost or published twice. */
 import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -55,12 +55,12 @@ async function publishedMoves(projectId: string): Promise<string[]> {
   return moved.map(({ body }) => String(JSON.parse(body).moveId));
 }
 
-test.serial('health follows a MongoDB that stands still, and one that goes on', async (t) => {
+test.serial('health follows a MongoDB that stands still and continues', async (t) => {
   const services = processesOf(silo);
   await eventually(async () => {
     silo.mongod.signal('SIGSTOP');
     try {
-      // It takes 3 s at most where nothing else is slow; the driver alone would take 15, each time.
+      // It takes at most 3 s if nothing else is slow; the driver alone would take 15 each time.
       await Promise.all(services.map((each) => each.untilNotServing(12_000)));
     } finally {
       silo.mongod.signal('SIGCONT');
@@ -96,7 +96,7 @@ const disturbances: Disturbance[] = [
 ];
 
 for (const { what, disturb } of disturbances) {
-  test.serial(`${what} under many changes: each is made once`, async (t) => {
+  test.serial(`${what} during many changes: each is made once`, async (t) => {
     const workers = await Promise.all(
       Array.from({ length: 6 }, async (_, index) => {
         const projectId = await newProject(ada.api, hereId, `Worker ${index}`);
@@ -127,7 +127,8 @@ for (const { what, disturb } of disturbances) {
     const all = Promise.allSettled([...rounds, ...signUps]);
     try {
       await eventually(() => {
-        if (workers.some(({ moves }) => moves.length < 2)) throw new Error('not yet in full swing');
+        if (workers.some(({ moves }) => moves.length < 2))
+          throw new Error('a writer has made fewer than two moves');
       });
       const before = workers.map(({ moves }) => moves.length);
       await disturb();

@@ -16,12 +16,11 @@ import type { Deployment } from '../invariants/snapshot.ts';
 import { delayCommits, releaseAll } from './fail-points.ts';
 import { newProject } from './story.ts';
 
-/** A deployment in which somebody is removed. */
+/** A deployment in which a member is removed. */
 type Raced = Clients & Deployment;
 
 /**
- * Ada's organizations and their projects, and Bob, a member that is removed from them again and
- * again.
+ * Ada's organizations and their projects, and Bob, a member who is removed from them repeatedly.
  */
 export type Stage = {
   ada: SignedUp;
@@ -29,28 +28,28 @@ export type Stage = {
   /** Where Bob changes projects, tokens, billing details and more. */
   teamId: string;
   projectIds: string[];
-  /** Where he changes the plan, which is decided by another service. */
+  /** The organization in which he changes the plan, which another service decides. */
   planId: string;
 };
 
-/** A change that was decided for Bob in an organization, by when its commit was written down. */
+/** A change that was decided for Bob in an organization, and the time of its commit. */
 type Decision = { event: string; organizationId: string; wallMs: number };
 
-/** What one round came to. */
+/** The result of one round. */
 export type Round = {
   /** Mutations that had returned when the removals were sent. */
   answeredBefore: number;
   decided: number;
   refused: number;
-  /** What was decided after the removal from its organization had returned. */
+  /** Changes decided after the removal from their organization had returned. */
   late: string[];
 };
 
 const unconditional = { etag: '', requestId: '' };
-/** Follow a decision that another service made before: they go on. */
+/** Events that follow an earlier decision of another service, and so may still come. */
 const following = new Set(['org.organization_deleted', 'billing.plan_changed', 'token.created']);
 
-/** What lasts over all rounds. */
+/** Creates what is used in all rounds. */
 export async function setStage(silo: Raced): Promise<Stage> {
   const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
   const teamId = ada.organization.id;
@@ -70,8 +69,8 @@ export async function setStage(silo: Raced): Promise<Stage> {
 }
 
 /**
- * Bob has a hundred mutations under way; Ada removes him from every organization meanwhile. With
- * `commitMs` the server carries out each commit of project so much later.
+ * Bob has a hundred mutations in progress, and Ada removes him from every organization meanwhile.
+ * With `commitMs` the server delays each commit of project by that time.
  */
 export async function removeDuring(
   silo: Raced,
@@ -90,7 +89,7 @@ export async function removeDuring(
     answered++;
     return settled.status === 'fulfilled' ? 'OK' : (reasonOf(settled.reason) ?? settled.reason);
   });
-  // As soon as the first is decided, the others are on all stretches of their way.
+  // When the first is decided, the others are at all stages.
   await Promise.any(calls);
   const answeredBefore = answered;
   const removed = (request: RemoveMemberRequest): Promise<boolean> =>
@@ -99,7 +98,7 @@ export async function removeDuring(
         await ada.api.organizations.removeMember(request);
         return true;
       } catch (error) {
-        // Where Bob has deleted the organization, nobody is removed.
+        // If Bob has deleted the organization, he is not removed from it.
         const isGone = request.organizationId === emptyId && !isPassing(error);
         if (isGone) return false;
         throw error;
@@ -131,12 +130,12 @@ export async function removeDuring(
   };
 }
 
-/** Whether the same request may be answered in a moment. */
+/** Whether the same request may succeed soon. */
 function isPassing(error: unknown): boolean {
   return error instanceof SiloError && error.code === status.UNAVAILABLE;
 }
 
-/** An organization that can be deleted, of which Bob is an owner too. */
+/** An organization that can be deleted, with Bob as a second owner. */
 async function newEmptyOrganization({ ada, bob }: Stage): Promise<string> {
   const { organizations, projects } = steadyApi(ada.api);
   const made = await organizations.createOrganization({ name: 'Empty', requestId: '' });
@@ -146,7 +145,7 @@ async function newEmptyOrganization({ ada, bob }: Stage): Promise<string> {
   return organizationId;
 }
 
-/** Bob is where he is removed from, and there are projects that he can move away. */
+/** Bob joins the organizations again, and there are projects that he can move away. */
 async function joinAgain({ ada, bob, teamId, planId }: Stage, emptyId: string): Promise<string[]> {
   await join(ada, bob, Level.LEVEL_ADMIN, teamId);
   await join(ada, bob, Level.LEVEL_ADMIN, planId);
@@ -157,7 +156,8 @@ async function joinAgain({ ada, bob, teamId, planId }: Stage, emptyId: string): 
 }
 
 /**
- * A hundred, of all kinds that a member's access decides: most of them in other services than org.
+ * A hundred mutations of all kinds that a member's access allows, most of them in services other
+ * than org.
  */
 function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
   const { bob, teamId, planId, emptyId, movableIds, projectIds } = at;
@@ -166,7 +166,7 @@ function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
   const many = <Of>(count: number, of: (index: number) => Of): Of[] =>
     Array.from({ length: count }, (_, index) => of(index));
   const projectOf = (index: number) => projectIds[index % projectIds.length] ?? '';
-  // No UUIDs: those that are stored are taken for request ids.
+  // Not UUIDs, because stored UUIDs are taken for request ids.
   const named = () => `Of ${randomBytes(6).toString('hex')}`;
   const mutations: (() => Promise<unknown>)[] = [
     ...many(44, (index) => () => {
@@ -210,7 +210,7 @@ function mutationsOf(at: Stage & { emptyId: string; movableIds: string[] }) {
         }),
     ),
   ];
-  // In no order that favours a kind.
+  // In random order, so that no kind is favoured.
   return mutations.sort(() => Math.random() - 0.5);
 }
 
@@ -224,8 +224,8 @@ function oplog(mongo: MongoClient) {
 }
 
 /**
- * What was decided for an account, by MongoDB's own record: when a transaction commits, its primary
- * writes it down with the time of that moment.
+ * The changes decided for an account, by MongoDB's own record: when a transaction commits, its
+ * primary records it with the time.
  */
 async function decisionsSince(
   { mongo, databasePrefix }: Deployment,

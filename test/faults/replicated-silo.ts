@@ -4,7 +4,7 @@ import { type FaultSilo, startFaultMongod } from './fault-silo.ts';
 
 const replicas: Record<ServiceName, number> = { org: 2, project: 2, token: 2, billing: 2 };
 
-/** Two processes of each service and an edge of its own, as a deployment that can be upgraded has. */
+/** Two processes of each service and a separate edge, like a deployment that can be upgraded. */
 export function startReplicatedSilo(
   options: Pick<ProcessOptions<never>, 'main' | 'natsUser'> = {},
 ): Promise<FaultSilo> {

@@ -1,4 +1,4 @@
-/** Each process is ended and started again, one after the other, while people and SDKs work. */
+/** Each process is stopped and started again, one after the other, while accounts and SDKs work. */
 import test from 'ava';
 import { invariantsHold } from '../invariants.ts';
 import { storedEvents } from './captures/stored.ts';

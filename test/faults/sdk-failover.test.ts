@@ -1,6 +1,7 @@
 /**
  * posthog-node and posthog-js, while the primary of a three-node set is killed and another one is
- * elected: what they report as sent is stored once, and what is lost is lost by their own rules.
+ * elected: events that they report as sent are stored once, and events are lost only by their own
+ * rules.
  */
 import test from 'ava';
 import { eventually } from '../harness/eventually.ts';
@@ -11,7 +12,10 @@ import { holdCommand } from './fail-points.ts';
 import { FailoverSet, primaryPort } from './failover-set.ts';
 import { pageSender } from './migrations/page-sender.ts';
 
-/** The SDK's default: it gives a batch up at the fourth 503. The pause between is 100 ms, not 3 s. */
+/**
+ * The SDK's default: it drops a batch at the fourth 503. The pause between attempts is 100 ms
+ * instead of 3 s.
+ */
 const retriesDefault = 3;
 /** As many as the election takes. */
 const retriesMany = 10_000;
@@ -40,7 +44,7 @@ async function openNode(url: string, retries: number) {
       const event = `seen ${requests.size}`;
       const before = statuses.length;
       sdk.capture({ distinctId: 'ada', event });
-      // What it could not send it reports.
+      // It reports the events that it could not send.
       await sdk.flush().catch(() => {});
       requests.set(event, statuses.slice(before));
     }
@@ -71,7 +75,7 @@ async function openPageSender(token: string, url: string) {
   return await open?.(token, url);
 }
 
-test('a primary is killed while SDKs send, and another one is elected: what they report as sent is stored once', async (t) => {
+test('a primary is killed while SDKs send, and another one is elected: events that they report as sent are stored once', async (t) => {
   t.timeout(900_000);
   const [inProject = '', alone = ''] = silo.edges.map(({ url }) => url);
   const patient = await openNode(inProject, retriesMany);
@@ -107,7 +111,7 @@ test('a primary is killed while SDKs send, and another one is elected: what they
 
   const stored = await storedOf(usual.owner);
   t.deepEqual(stored, [...new Set(stored)]);
-  // What was refused may be stored nevertheless.
+  // Refused events may be stored nevertheless.
   t.deepEqual(
     stored.filter((name) => usual.sent.includes(name)),
     usual.sent.sort(),

@@ -1,4 +1,7 @@
-/** posthog-node, while MongoDB stands still or is killed: what it reports as sent is stored once. */
+/**
+ * posthog-node, while MongoDB stands still or is killed: events that it reports as sent are stored
+ * once.
+ */
 import { freePort } from '@silo/embedded/ports.ts';
 import test from 'ava';
 import { eventually } from '../harness/eventually.ts';
@@ -41,7 +44,7 @@ for (const { what, disturb, heal } of faults) {
       await until(() => sent.length > 0);
       const before = statuses.length;
       await disturb();
-      // A request that has begun may still be answered; the next is not.
+      // A request that has begun may still be answered; the next one is not.
       await until(() => statuses.length > before);
       await heal();
       const healed = sent.length;
@@ -56,7 +59,7 @@ for (const { what, disturb, heal } of faults) {
 }
 
 test.serial(
-  'MongoDB stands still for longer than the edge waits: the edge answers 503, and posthog-node reports the loss',
+  'if MongoDB stands still for longer than the edge waits, the edge answers 503, and posthog-node reports the loss',
   async (t) => {
     const { api, projectId, projectToken } = await silo.signUp('Ada');
     let isSteady = true;

@@ -1,6 +1,6 @@
 /**
- * Project as it is started for a control run: each range of a copied project counts as equal to the
- * source's as soon as it is stored, and for good. The other services are as they are.
+ * Project for a control run: each range of a copied project counts as equal to the source's as soon
+ * as it is stored, and stays so. The other services are unchanged.
  */
 
 import { basename } from 'node:path';
@@ -19,7 +19,7 @@ const withoutComparison: ServiceDefinition = {
   build: (kit) => projectService.build({ ...kit, db: withEqualRanges(kit.db) }),
 };
 
-/** The database, in which all ranges are stored as compared. */
+/** The database, in which every range is stored as compared. */
 function withEqualRanges(db: ServiceKit['db']): ServiceKit['db'] {
   const altered: ServiceKit['db'] = Object.create(db);
   altered.collection = (name, options) => {
@@ -43,13 +43,14 @@ function equalRanges(ranges: Collection): Collection {
       }),
       options,
     );
-  // All that is ever changed so: whether ranges were equal. They still are when all is compared again.
+  // The only use of this update is to record whether ranges were equal. They stay equal when
+  // everything is compared again.
   altered.updateMany = (filter, _, options) =>
     ranges.updateMany(filter, { $set: { isVerified: true } }, options);
   return altered;
 }
 
-/** The service is determined by its certificate, also where it has several processes. */
+/** The certificate determines the service, even if it has several processes. */
 const { TLS_CERT: certificate = '' } = process.env;
 const definition = [orgService, withoutComparison, tokenService, billingService].find(
   ({ name }) => basename(certificate) === `service-${name}.pem`,

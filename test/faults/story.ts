@@ -5,11 +5,11 @@ import type { Clients, PublicApi, SignedUp } from '../harness/clients.ts';
 import { untilAnswered } from '../harness/eventually.ts';
 import { steadyApi } from '../harness/steady.ts';
 /**
- * Two people with an organization each, both on the plan without a limit; two projects and more.
+ * Two accounts with an organization each, both on the plan without a limit; two or more projects.
  */
 export type Story = { ada: SignedUp; bob: SignedUp; projectIds: string[]; keyId: string };
 
-/** Lives through every kind of change that a deployment knows. */
+/** Makes every kind of change that a deployment supports. */
 export async function runStory(silo: Clients): Promise<Story> {
   const signUp = async (name: string) => {
     const person = await silo.signUp(name);
@@ -44,7 +44,7 @@ export async function runStory(silo: Clients): Promise<Story> {
   return { ada, bob, projectIds: [moved, kept], keyId };
 }
 
-/** A batch there and back, and one that is final. */
+/** Moves a batch there and back, and one that is finalized. */
 async function moveMore({ api, organization }: SignedUp, bob: SignedUp): Promise<void> {
   const sourceOrganizationId = organization.id;
   const projectIds = [
@@ -81,7 +81,7 @@ async function changeMembers(ada: SignedUp, bob: SignedUp): Promise<void> {
   });
 }
 
-/** Makes a project and answers its id. */
+/** Creates a project and returns its id. */
 export async function newProject(
   api: PublicApi,
   organizationId: string,

@@ -16,16 +16,16 @@ type Replicated = Pick<FaultSilo, 'addressesOf' | 'certificates' | 'edges'>;
 class Unavailable extends Error {}
 
 /**
- * People and SDKs that work without pause while processes come and go. They repeat what is
- * UNAVAILABLE, with the same `request_id`; anything else is a failure.
+ * Accounts and SDKs that work without pause while processes start and stop. They repeat calls that
+ * are UNAVAILABLE, with the same `request_id`; anything else is a failure.
  */
 export class Traffic implements AsyncDisposable {
   readonly failures: string[] = [];
   /** Events that the edge has accepted, by UUID. */
   readonly accepted: string[] = [];
-  /** How many calls were repeated. */
+  /** The number of repeated calls. */
   repeated = 0;
-  /** What was repeated last in each kind of call. */
+  /** The last repeated call of each kind. */
   readonly #lastRepeated = new Map<string, string>();
   readonly rounds: Record<string, number> = {};
   readonly ada: SignedUp;
@@ -40,7 +40,7 @@ export class Traffic implements AsyncDisposable {
     this.ada = ada;
   }
 
-  /** Signs up, and begins. Clients know all replicas of a service. `captures` need an edge. */
+  /** Signs up, and begins. Clients know all replicas of a service. `captures` require an edge. */
   static async start(silo: Replicated, { captures = true } = {}): Promise<Traffic> {
     const [first, second] = [silo.addressesOf(0), silo.addressesOf(1)];
     const target = (name: keyof typeof first, port: 'public' | 'internal') =>
@@ -72,7 +72,7 @@ export class Traffic implements AsyncDisposable {
       for (const [name, rounds] of Object.entries(this.rounds)) {
         if (rounds >= (before[name] ?? 0) + 2) continue;
         const repeated = [...this.#lastRepeated].map(([call, text]) => `${call}: ${text}`);
-        throw new Error(`${name} does not go on; repeated last: ${repeated.join('; ')}`);
+        throw new Error(`${name} does not continue; repeated last: ${repeated.join('; ')}`);
       }
     });
   }
@@ -115,7 +115,7 @@ export class Traffic implements AsyncDisposable {
     });
   }
 
-  /** A project from its making to its end; its old token is refused everywhere at once. */
+  /** A project from its creation to its end; its old token is refused everywhere at once. */
   async #moveProject(destinationOrganizationId: string): Promise<void> {
     const { api, organization } = this.ada;
     const requestId = randomUUID();
@@ -136,7 +136,7 @@ export class Traffic implements AsyncDisposable {
     await this.#answered('deleteProject', () => api.projects.deleteProject(end));
   }
 
-  /** Every replica that answers says so. */
+  /** Asserts that every replica that answers gives this answer. */
   async #verify(token: string, organizationId: string | undefined): Promise<void> {
     for (const replica of [0, 1]) {
       const addresses = this.#silo.addressesOf(replica);

@@ -1,4 +1,7 @@
-/** The token service away while access is taken: the change stands, and a repeat confirms it. */
+/**
+ * The token service is down while access is removed: the change is committed, and a repeat confirms
+ * it.
+ */
 import { randomUUID } from 'node:crypto';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
@@ -15,7 +18,7 @@ test.before(async () => {
 });
 test.after.always(() => silo?.[Symbol.asyncDispose]());
 
-test.serial('a removal while nobody keeps the leases stands, and is confirmed later', async (t) => {
+test.serial('a removal while the registry is down is committed, and confirmed later', async (t) => {
   const [ada, bob] = await Promise.all([silo.signUp('Ada'), silo.signUp('Bob')]);
   const organizationId = ada.organization.id;
   await join(ada, bob, Level.LEVEL_MEMBER);
@@ -31,7 +34,7 @@ test.serial('a removal while nobody keeps the leases stands, and is confirmed la
     ada.api.organizations.removeMember(request, { deadlineMs });
   const unconfirmed = await eventually(async () => {
     await startDead(silo);
-    // So that each guard knows the caller: its facts serve for as long as its read lease lasts.
+    // So that each guard knows the caller; its facts are valid while its read lease lasts.
     const all = [...uses, () => ada.api.organizations.listInvites(page)];
     await Promise.allSettled(all.map((use) => untilAnswered<unknown>(use)));
     await killService(silo, 'token');

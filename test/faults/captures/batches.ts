@@ -3,10 +3,10 @@ import type { MongoClient } from 'mongodb';
 /** Longer than the edge holds a request. */
 const answerDefaultMs = 60_000;
 
-/** What an edge answered to a body, or that it did not: the connection was lost. */
+/** The answer of an edge to a body, or that there was none, because the connection was lost. */
 export type Posted = { status: number; retryAfter: string | undefined } | { status: 'lost' };
 
-/** Sends one body to `/batch/`, over a connection that may have been used before. */
+/** Sends one body to `/batch/`, possibly over a connection that was used before. */
 export async function postBody(
   url: string,
   body: string | Uint8Array,
@@ -18,13 +18,13 @@ export async function postBody(
     await answer.arrayBuffer();
     return { status: answer.status, retryAfter: answer.headers.get('retry-after') ?? undefined };
   } catch (error) {
-    // An edge must answer in time, or end.
+    // An edge must answer in time or close the connection.
     if (signal.aborted) throw error;
     return { status: 'lost' };
   }
 }
 
-/** How many events of a project and a name are stored, on a majority. */
+/** The number of stored events of a project with a name, durable at a majority. */
 export async function storedNamed(
   mongo: MongoClient,
   projectId: string,

@@ -1,8 +1,8 @@
 /**
- * `npm run captures`: events of tokens and projects that end in a flood, on several edges, and the
- * memory of an edge while MongoDB stands still. Ends with the code 1 where an event is stored too
- * late or lost, where an edge does not answer, where fewer events than asked for are taken within the
- * time, or where the memory grows to more than twice that of an idle edge.
+ * `npm run captures`: a flood of events on several edges while tokens and projects end, and the
+ * memory of an edge while MongoDB stands still. Exits with 1 if an event is stored too late or
+ * lost, if an edge does not answer, if too few events are accepted in time, or if the memory grows
+ * to more than twice that of an idle edge.
  */
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -28,7 +28,7 @@ const perBatch = 100;
 const sendersEach = 2;
 const minuteMs = 60_000;
 const lineEveryMs = 10_000;
-/** Many small bodies, and few large ones: together more than an edge holds. */
+/** Many small bodies, and few large ones; each together more than an edge holds. */
 const outages = [
   { clients: 500, bodyBytes: 70_000 },
   { clients: 40, bodyBytes: 1_000_000 },

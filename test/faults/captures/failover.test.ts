@@ -1,4 +1,4 @@
-/** A three-node set that loses its primary in a flood through edges. */
+/** A three-node set that loses its primary during a flood of events through edges. */
 import { type MongodSet, startMongodSet } from '@silo/embedded/mongod.ts';
 import test from 'ava';
 import { required } from '../../harness/environment.ts';
@@ -24,14 +24,14 @@ test.after.always(() => silo?.[Symbol.asyncDispose]());
 const untilPrimary = () => eventually(() => primaryPort(silo.mongo));
 
 test.serial(
-  'what is acknowledged when a primary steps down, and when the next one is killed, is stored once',
+  'events acknowledged while a primary steps down, or is killed, are stored once',
   async (t) => {
     const { projectToken: token, ...ada } = await silo.signUp('Ada');
     const urls = silo.edges.map(({ url }) => url);
     const flood = new Flood({ urls, token, sendersEach: 4, perBatch });
     await flood.taken(taken);
     const first = await untilPrimary();
-    // The answer may be lost with its connection: the new primary counts.
+    // The answer may be lost with its connection; the new primary proves the step-down.
     await silo.mongo
       .db('admin')
       .command({ replSetStepDown: 60, force: true })

@@ -9,22 +9,22 @@ export type FloodOptions = {
   perBatch: number;
 };
 
-/** The same for each event: where they have an address the edge adds none. */
+/** The same for each event. Because they contain an address, the edge adds none. */
 const properties = { $ip: '' };
-/** As they are stored. */
+/** The stored form of these properties. */
 export const propertiesStored = JSON.stringify(properties);
 
 /**
- * Senders that send one body after another to their edge, as an SDK does: each again until it is
- * answered with 200. Anything else is an honest refusal, 503 with Retry-After or a lost connection, or
- * written down as dishonest.
+ * Senders that each send one body after another to their edge, as an SDK does, and repeat a body
+ * until it is answered with 200. The other allowed outcomes are 503 with Retry-After and a lost
+ * connection; anything else is recorded as dishonest.
  */
 export class Flood {
-  /** The UUIDs of what was answered with 200, without hyphens. */
+  /** The UUIDs of events that were answered with 200, without hyphens. */
   readonly acknowledged: string[] = [];
-  /** How many requests got 503, and how many lost their connection. */
+  /** Numbers of requests that got 503, and that lost their connection. */
   readonly refused = { unavailable: 0, lost: 0 };
-  /** Answers that say neither that the events are stored nor how to go on. */
+  /** Answers that neither confirm the events nor say how to continue. */
   readonly dishonest: string[] = [];
   readonly #senders: Promise<unknown>;
   #isOver = false;
@@ -40,7 +40,7 @@ export class Flood {
     this.#senders.catch(() => {});
   }
 
-  /** Returns when so many events more have been answered with 200. */
+  /** Returns when this number of further events were answered with 200. */
   async taken(more: number): Promise<void> {
     const before = this.acknowledged.length;
     const waiting = eventually(() => {
@@ -50,7 +50,7 @@ export class Flood {
     await Promise.race([waiting, this.#senders]);
   }
 
-  /** Begins no further body, and returns when each that was begun is answered with 200. */
+  /** Begins no further body, and returns when every begun one is answered with 200. */
   async end(): Promise<void> {
     this.#isOver = true;
     await this.#senders;

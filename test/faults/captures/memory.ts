@@ -8,22 +8,22 @@ import { type Posted, postBody } from './batches.ts';
 export type OutageOptions = {
   edge: EdgeProcess;
   token: string;
-  /** How many send at the same time, and events of how many bytes in all. */
+  /** Number of concurrent clients, and the total size of each client's events in bytes. */
   clients: number;
   bodyBytes: number;
-  /** How large each of these events is; 700 unless given, as those of a browser. */
+  /** Size of each event; default 700, as those of a browser. */
   eventBytes?: number;
-  /** How often each must have been refused before MongoDB goes on. */
+  /** Number of times that each must have been refused before MongoDB continues. */
   refusalsEach: number;
 };
 
-/** What an edge used while MongoDB stood still, in bytes. */
+/** Memory use of an edge while MongoDB stood still, in bytes. */
 export type OutageUse = {
-  /** Resident, before the first request. */
+  /** Resident memory before the first request. */
   idle: number;
-  /** Resident at most, during the outage. */
+  /** Maximum resident memory during the outage. */
   peak: number;
-  /** At most, by the edge's own metric. */
+  /** Maximum by the edge's own metric. */
   heldPeak: number;
   refused: number;
   /** Answers that were neither 200 nor 503 with Retry-After. */
@@ -31,17 +31,17 @@ export type OutageUse = {
 };
 
 const eventBytesDefault = 700;
-/** Of an event of this file, beside its text. */
+/** Size of an event in this file without its text. */
 const otherBytes = 130;
-/** Where many clients share what an edge holds for 8 s at a time. */
+/** Long enough for many clients that share the memory of an edge, each for up to 8 s. */
 const outageMsMax = 600_000;
-/** As `Retry-After` says. */
+/** The delay in `Retry-After`. */
 const retryMs = 1_000;
 
 /**
- * Stops MongoDB while clients go on sending: each the same body until it is answered with 200, and
- * then the next one. MongoDB goes on when each has been refused; returns when each has been answered
- * with 200 after that, and the edge holds nothing any more.
+ * Stops MongoDB while clients keep sending: each repeats a body until it is answered with 200, and
+ * then sends the next one. MongoDB continues when each client has been refused. Returns when each
+ * has been answered with 200 after that, and the edge holds nothing any more.
  */
 export async function useInOutage(
   { mongod }: Pick<FaultSilo, 'mongod'>,
@@ -84,7 +84,7 @@ export async function useInOutage(
   }
   await sending;
   use.refused = refusals.reduce((sum, count) => sum + count, 0);
-  // What was refused may still have been being stored.
+  // Bodies that were refused may still be in the process of being stored.
   await eventually(async () => {
     const { held } = await readUse(edge);
     if (held > 0) throw new Error(`${held} bytes are held`);
@@ -92,7 +92,7 @@ export async function useInOutage(
   return use;
 }
 
-/** 503 with Retry-After; the edge runs, so that no connection may be lost. */
+/** 503 with Retry-After; no connection may be lost, because the edge runs. */
 function isHonest(answer: Posted): boolean {
   return answer.status === 503 && Number(answer.retryAfter) > 0;
 }
@@ -106,7 +106,7 @@ function bodyOf(api_key: string, bytes: number, eventBytes: number): string {
   return JSON.stringify({ api_key, batch });
 }
 
-/** What an edge uses now, by its metrics. */
+/** The present memory use of an edge, by its metrics. */
 async function readUse({ metricsUrl }: EdgeProcess): Promise<{ resident: number; held: number }> {
   const text = await (await fetch(metricsUrl)).text();
   const metric = (name: string) => {

@@ -1,4 +1,4 @@
-/** Tokens and projects that end in a flood: no event of theirs is stored afterwards. */
+/** Tokens and projects that end during a flood: none of their events is stored afterwards. */
 import { join } from 'node:path';
 import test from 'ava';
 import { startFaultSilo } from '../fault-silo.ts';
@@ -7,17 +7,20 @@ import { race } from './race.ts';
 const withoutPermits = join(import.meta.dirname, '..', 'service-with-unheld-permits.ts');
 const takenAtLeast = 20_000;
 const endsMax = 100;
-/** One edge in the project service, and two alone; a short lease, for more ends in less time. */
+/**
+ * One edge in the project service, and two separate ones; a short lease allows more ends in less
+ * time.
+ */
 const deployment = { edges: 2, environment: { LEASE_MS: '2000', LEASE_RENEW_MS: '950' } };
 const load = { projects: 4, senders: 4, perBatch: 100 };
-/** Both kinds, for each project. */
+/** Both kinds of ends, for each project. */
 const endsAtLeast = 2 * load.projects;
 
 test.serial(
-  'once RegenerateProjectToken or DeleteProject has returned no event is stored, on any edge, without NATS',
+  'after RegenerateProjectToken or DeleteProject has returned no event is stored, on any edge, without NATS',
   async (t) => {
     await using silo = await startFaultSilo(deployment);
-    // First it does not respond, and then it is gone.
+    // NATS first does not respond, and then is killed.
     silo.natsServer.signal('SIGSTOP');
     let natsKilled: Promise<void> | undefined;
     const tally = await race(silo, {
@@ -38,13 +41,13 @@ test.serial(
   },
 );
 
-test.serial('where permits hold nobody up, an event is stored too late, and found', async (t) => {
+test.serial('without permits, an event that is stored too late is detected', async (t) => {
   await using silo = await startFaultSilo({ ...deployment, main: withoutPermits });
   await silo.natsServer.kill();
   const tally = await race(silo, {
     ...load,
-    // Guards acknowledge by their renewals, every 950 ms: two commits take longer, however fast the
-    // machine is. One commit may take a second.
+    // Guards acknowledge with their renewals, every 950 ms, so two commits take longer, however
+    // fast the machine is. One commit may take a second.
     commitMs: 800,
     isOver: ({ late, ends }) => late.length > 0 || ends >= endsMax,
   });

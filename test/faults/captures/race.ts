@@ -6,76 +6,88 @@ import { delayCommits, releaseAll } from '../fail-points.ts';
 import type { FaultSilo } from '../fault-silo.ts';
 import { postBody, storedNamed } from './batches.ts';
 
-/** A deployment with edges, whatever its MongoDB. */
+/** A deployment with edges and any MongoDB. */
 export type Raced = Pick<FaultSilo, 'edges' | 'mongo' | 'signUp'>;
 
-/** What a race came to, in events. */
+/** The result of a race, in events. */
 export type Tally = {
   taken: number;
   refused: number;
-  /** Got 503. */
+  /** Answered with 503. */
   unavailable: number;
-  /** Lost their connection: stored or not. An edge that runs answers, so that there must be none. */
+  /**
+   * Lost their connection, so they may be stored or not. A running edge answers, so there must be
+   * none.
+   */
   lost: number;
-  /** How often RegenerateProjectToken or DeleteProject has returned. */
+  /** The number of times that RegenerateProjectToken or DeleteProject has returned. */
   ends: number;
-  /** What was stored after they had returned. */
+  /** Events that were stored after those had returned. */
   late: string[];
-  /** What was answered with 200 and is not there. */
+  /** Events that were answered with 200 and are not stored. */
   missing: string[];
-  /** What was still waited for when the time was over. */
+  /** Conditions that were not met when the time was over. */
   unfinished: string[];
 };
 
 type RaceOptions = {
   projects: number;
-  /** Of a project, at each edge. */
+  /** Number of senders for a project at each edge. */
   senders: number;
   perBatch: number;
-  /** How long MongoDB takes for each commit of project; 400 ms unless given. */
+  /** How long MongoDB takes for each commit of project; default 400 ms. */
   commitMs?: number;
   isOver(tally: Tally): boolean;
-  /** Then the race ends with what it has; 15 minutes unless given. A slow machine needs longer. */
+  /**
+   * The race ends after this time with what it has; default 15 minutes. A slow machine needs
+   * longer.
+   */
   withinMs?: number;
   log?(line: string): void;
 };
 
-/** What an edge answered to the batches of a period. */
+/** The answers of an edge to the batches of a period. */
 type Answers = { taken: number; unavailable: number; lost: number; refused: number; since: number };
 
-/** From the beginning of a token, or of its project's life, to the end: its events have this name. */
+/**
+ * A period from the creation of a token, or of a project, to its end; its events have this name.
+ */
 type Period = {
   token: string;
   name: string;
   /** Requests without an answer. */
   open: number;
   taken: number;
-  /** By the edge's URL. `since` counts what was refused that was sent after the end had returned. */
+  /**
+   * Answers by the edge's URL. `since` counts refused batches that were sent after the end had
+   * returned.
+   */
   answers: Map<string, Answers>;
   hasEnded: boolean;
 };
 
-/** An edge takes so many batches before the end, and refuses so many after it. */
+/** Number of batches that an edge must accept before the end, and refuse after it. */
 const batchesEach = 3;
 /**
- * With those that wait for each other captures then take longer than a guard needs to acknowledge
- * the end of a token by its renewals: some are on their way whenever a token ends.
+ * With this delay and their waits for each other, captures take longer than a guard needs to
+ * acknowledge the end of a token with its renewals; so some are in progress whenever a token ends.
  */
 const commitDefaultMs = 400;
 
-/** Other work of the machine may hold up an edge that holds a request for 8 s. */
+/** An edge holds a request for 8 s, and other work of the machine may slow it down. */
 const answerMs = 10 * 60_000;
 const withinDefaultMs = 15 * 60_000;
-/** A wait that lasts longer than this is logged, again and again. */
+/** A wait is logged each time it has lasted this long. */
 const longWaitMs = 60_000;
-/** What is refused is sent again, but leaves the processors to the others. */
+/** A refused batch is sent again after this pause, which leaves CPU time to others. */
 const againMs = 20;
 
 /**
  * Sends events of projects through every edge without a pause. Each project's token is regenerated,
- * or the project is deleted and undeleted, again and again; every edge gets the old token before,
- * during and after that, while MongoDB takes its time for commits. Counts what is stored after the
- * RPC has returned. However slow the machine is, the race ends with a tally of what was sent.
+ * or the project is deleted and undeleted, again and again. Every edge receives the old token
+ * before, during and after that, while commits of MongoDB are slow. Counts events that are stored
+ * after the RPC has returned. However slow the machine is, the race ends with a tally of what was
+ * sent.
  */
 export async function race(silo: Raced, options: RaceOptions): Promise<Tally> {
   const tally: Tally = {
@@ -97,7 +109,9 @@ export async function race(silo: Raced, options: RaceOptions): Promise<Tally> {
   return tally;
 }
 
-/** Answers what `look` answers once it does not throw, or undefined when the race's time is over. */
+/**
+ * Returns the result of `look` once it does not throw, or undefined when the race's time is over.
+ */
 type Wait = <T>(look: () => Promise<T> | T) => Promise<T | undefined>;
 
 function patience(tally: Tally, { withinMs = withinDefaultMs, log = () => {} }: RaceOptions): Wait {
@@ -223,14 +237,14 @@ function demandEach(edges: Raced['edges'], period: Period, what: 'taken' | 'sinc
   return true;
 }
 
-/** Answers the new token. */
+/** Returns the new token. */
 async function regenerate({ api, projectId }: SignedUp, wait: Wait): Promise<string | undefined> {
   const request = { projectId, expectedFingerprint: '', requestId: randomUUID() };
   const answer = await wait(() => api.projectTokens.regenerateProjectToken(request));
   return answer?.projectToken?.token;
 }
 
-/** Answers that there is no new token. */
+/** Returns undefined, because there is no new token. */
 async function deleteProject({ api, projectId }: SignedUp, wait: Wait): Promise<'' | undefined> {
   const request = { projectId, etag: '', requestId: randomUUID() };
   return (await wait(() => api.projects.deleteProject(request))) && '';

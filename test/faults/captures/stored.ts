@@ -6,8 +6,8 @@ import type { FaultSilo } from '../fault-silo.ts';
 type Document = { _id: { project: string; uuid: { toString(format: 'hex'): string } } };
 
 /**
- * The UUIDs of a project's events, without hyphens and sorted. All are `seen` by `ada` with these
- * properties: usage must count exactly them.
+ * The UUIDs of a project's events, without hyphens and sorted. All events must be `seen` by `ada`
+ * with these properties, and usage must count exactly them.
  */
 export async function storedAndCounted(
   t: ExecutionContext,

@@ -1,6 +1,4 @@
-/**
- * Tests the checker of guard histories with histories that keep the guarantee, and that break it.
- */
+/** Tests the checker of guard histories with histories that keep and that break the guarantee. */
 import { appendFileSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -9,7 +7,7 @@ import test from 'ava';
 import { type Attempt, Checker, type Period } from './checker.ts';
 import { HistoryBuffer, readHistory, type Verification } from './history.ts';
 
-/** Given at 10, and gone for sure at 100. */
+/** Granted at 10, and certainly ended at 100. */
 const ended: Period = {
   ...{ questionId: 1, what: 'a token, RegenerateProjectToken', fromMs: 10 },
   end: { atMs: 100, why: 'returned' },
@@ -46,13 +44,13 @@ test('an acceptance that started after the RPC returned is found, and reported w
   ]);
 });
 
-test('an acceptance after a dead RPC is found once a renewal and a lease have gone by', (t) => {
+test('an acceptance after an RPC without a result is found once a renewal and a lease have passed', (t) => {
   const bounded: Period = { ...ended, end: { atMs: 100, why: 'bounded' } };
   const { violations } = check([bounded], [verification(120, 121, { isFromMemory: false })]);
   t.regex(violations.join(), /after a fetch .* 20\.000 ms after its bound had passed/);
 });
 
-test('an acceptance of what was never given, or not yet, is found', (t) => {
+test('an acceptance of access that was never granted, or not yet, is found', (t) => {
   const { violations } = check(
     [ended],
     [verification(1, 9), verification(50, 60, { questionId: 2 })],
@@ -72,17 +70,17 @@ test('refusals and failures are allowed at any time', (t) => {
   t.is(unavailable, 1);
 });
 
-test('what was given again may be accepted again, from when its RPC was sent, and not in between', (t) => {
+test('access that was granted again may be accepted from when its RPC was sent, and not in between', (t) => {
   const again: Period = { ...ended, fromMs: 300, end: undefined };
   t.deepEqual(check([ended, again], [verification(90, 90), verification(299, 300)]).violations, []);
   t.is(check([ended, again], [verification(200, 299)]).violations.length, 1);
 });
 
-test('what was not taken away for sure may be accepted for ever', (t) => {
+test('access whose removal is uncertain may be accepted for ever', (t) => {
   t.deepEqual(check([{ ...ended, end: undefined }], [verification(1e9, 1e9)]).violations, []);
 });
 
-test('a period is proved by an acceptance before its end and a question after it', (t) => {
+test('a period is proved by an acceptance before its end and a check after it', (t) => {
   const after = verification(102.5, 103, { verdict: 'refused' });
   const report = check([ended, { ...ended, questionId: 2 }], [verification(50, 51), after]);
   t.is(report.ended, 2);
@@ -90,7 +88,7 @@ test('a period is proved by an acceptance before its end and a question after it
   t.deepEqual(report.nextCheckMs, { median: 2.5, max: 2.5 });
 });
 
-test('of many violations some are reported and all are counted', (t) => {
+test('some of many violations are reported, and all are counted', (t) => {
   const many = Array.from({ length: 100 }, () => verification(200, 200));
   const { violations, violationsUnreported } = check([ended], many);
   t.is(violations.length + violationsUnreported, 100);
@@ -107,7 +105,7 @@ function checkAttempts(attempts: Attempt[]): string[] {
   return checker.report().violations;
 }
 
-test('an RPC that ends within a lease and its own work is in time, and later is found', (t) => {
+test('an RPC that ends within a lease and its own work is in time, and a later one is found', (t) => {
   t.deepEqual(checkAttempts([attempt]), []);
   const late = { ...attempt, endedMs: 2_001 };
   const text = 'while an empty RPC and transaction took 20 ms at most';
@@ -118,13 +116,13 @@ test('an RPC that ends within a lease and its own work is in time, and later is 
   ]);
 });
 
-test('a refusal may take as long as its waits for what did not answer, and no longer', (t) => {
+test('a refusal may take as long as its waits for servers that did not answer, and no longer', (t) => {
   const refused = { ...attempt, outcome: 'DEPENDENCY_UNAVAILABLE', endedMs: 12_000 };
   t.deepEqual(checkAttempts([refused]), []);
   t.is(checkAttempts([{ ...refused, endedMs: 12_001 }]).length, 1);
 });
 
-test('more refusals than a busy machine explains are found, and those under a strike excused', (t) => {
+test('more refusals than a busy machine explains are found, but refusals during a strike are excused', (t) => {
   const refused = { ...attempt, outcome: 'DEPENDENCY_UNAVAILABLE' };
   const attempts = (count: number) => [
     ...Array.from({ length: count }, () => refused),
@@ -138,19 +136,19 @@ test('more refusals than a busy machine explains are found, and those under a st
   t.deepEqual(checkAttempts([...attempts(2), ...Array.from({ length: 50 }, () => excused)]), []);
 });
 
-test('an RPC may take longer that says it does not know, or that a stopped process had', (t) => {
+test('an RPC with an unknown outcome, or on a stopped process, may take longer', (t) => {
   const late = { ...attempt, endedMs: 9_000 };
   t.deepEqual(checkAttempts([{ ...late, outcome: 'PROPAGATION_UNCONFIRMED' }]), []);
   t.deepEqual(checkAttempts([{ ...late, excuse: 'token-1 was stopped' }]), []);
 });
 
-test('what an RPC may take beyond a lease grows with what the machine takes for nothing', (t) => {
+test('the time that an RPC may take beyond a lease grows with the slowness of the machine', (t) => {
   const late = { ...attempt, endedMs: 4_000 };
   t.is(checkAttempts([{ ...late, yardstickMs: 59 }]).length, 1);
   t.is(checkAttempts([{ ...late, yardstickMs: 60 }]).length, 0);
 });
 
-test('an RPC may take a second beyond a lease on the quickest machine', (t) => {
+test('an RPC may take a second beyond a lease on the fastest machine', (t) => {
   const quick = { ...attempt, yardstickMs: 1 };
   t.is(checkAttempts([quick]).length, 0);
   t.is(checkAttempts([{ ...quick, endedMs: 2_001 }]).length, 1);
@@ -162,7 +160,7 @@ test('an RPC that hangs is found on a machine that is a hundred times slower', (
   t.is(checkAttempts([{ ...attempt, endedMs: 20_000, yardstickMs }]).length, 0);
 });
 
-test('a written history is read as it was, but for a record that death cut short', async (t) => {
+test('a written history is read unchanged, except for a last record that a kill made incomplete', async (t) => {
   const directory = await mkdtemp(join(tmpdir(), 'silo-history-'));
   t.teardown(() => rm(directory, { recursive: true, force: true }));
   const file = join(directory, 'guard-1');

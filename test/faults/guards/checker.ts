@@ -1,17 +1,20 @@
 import type { Verification } from './history.ts';
 
-/** A time in which an access was there, or being given or taken. */
+/** The time in which an access was granted, including the time of granting and removing it. */
 export type Period = {
   questionId: number;
-  /** For people: whose access, and by which RPC it was taken away. */
+  /** For people: the access, and the RPC that removed it. */
   what: string;
   /** When the RPC that gave it was sent, by the machine's clock. */
   fromMs: number;
-  /** From when on nobody may accept it; undefined: it was not taken away for sure. */
+  /** The time from which no guard may accept it; undefined if it was not certainly removed. */
   end: PeriodEnd | undefined;
 };
 
-/** Why an access is over: its RPC returned OK, or died, and a renewal and a lease have gone by. */
+/**
+ * Why an access has ended: its RPC returned OK, or the RPC had no result, and a renewal and a lease
+ * have passed.
+ */
 type PeriodEnd = { atMs: number; why: 'returned' | 'bounded' };
 
 /** One attempt at an RPC of invariant 4. `outcome` is OK or the name of a reason. */
@@ -20,17 +23,17 @@ export type Attempt = {
   sentMs: number;
   endedMs: number;
   outcome: string;
-  /** Why this one may take its time: the process that had it in its hands was stopped, say. */
+  /** Why this attempt may take longer, such as that its process was stopped. */
   excuse?: string | undefined;
-  /** How long an empty RPC and an empty transaction took at the same time, at most. */
+  /** Maximum time of an empty RPC and an empty transaction during it. */
   yardstickMs: number;
-  /** For people: what had struck the servers before, and how long ago. */
+  /** For people: the last strike before it, and how long ago it was. */
   after?: string | undefined;
-  /** For people: how the answer says that it has spread. */
+  /** For people: the propagation in the answer. */
   propagation?: string | undefined;
 };
 
-/** What is wrong, and how much was looked at. */
+/** The violations, and the amount of checks. */
 export type Report = {
   violations: string[];
   /** The number of those that are not reported. */
@@ -39,46 +42,47 @@ export type Report = {
   accepted: number;
   fromMemory: number;
   unavailable: number;
-  /** RPCs that said they do not know, and those that nothing is demanded of. */
+  /** RPCs with an unknown outcome, and RPCs without requirements. */
   unconfirmed: number;
   excused: number;
-  /** Of the others, those that were refused with DEPENDENCY_UNAVAILABLE: nothing is known of them. */
+  /** The other RPCs that were refused with DEPENDENCY_UNAVAILABLE, so their outcome is unknown. */
   refused: number;
-  /**
-   * Periods that ended, and those of them which a guard had accepted before and checked afterwards.
-   */
+  /** Periods that ended, and those of them that a guard accepted before and checked afterwards. */
   ended: number;
   proved: number;
-  /** How long the RPCs took of which something is demanded, ms. */
+  /** Duration of the RPCs that have a time limit, in ms. */
   tookMs: { median: number; p99: number; max: number };
-  /** What an RPC took beyond a lease, in yardsticks, at most. */
+  /** Maximum time of an RPC beyond a lease, in yardsticks. */
   yardsticksMax: number;
-  /** Between an RPC's return and the next verification by anyone: median and worst, ms. */
+  /**
+   * Time between an RPC's return and the next verification by any guard: median and maximum, ms.
+   */
   nextCheckMs: { median: number; max: number };
 };
 
 const reportedMax = 20;
 
-/** What an RPC may take beyond a lease by the contract (design, section 5). */
+/** The time that an RPC may take beyond a lease by the contract (design, section 5). */
 const beyondLeaseMs = 1_000;
 /**
- * On a slow machine it may take so many yardsticks: some twenty RPCs and transactions one after
- * another, on a machine that gives a busy process less than one that sleeps most of the time.
+ * On a slow machine it may take this number of yardsticks: about twenty RPCs and transactions one
+ * after another, on a machine that gives a busy process less time than a mostly idle one.
  */
 const yardsticksMax = 50;
 /**
- * A refusal decides nothing. It may take as long as its waits for what did not answer: each is bounded,
- * by 3 s for facts (`libs/guard/guard.ts`) and 5 s for the record of its request (`libs/mongo/read.ts`).
+ * A refusal decides nothing. It may take as long as its waits for servers that did not answer,
+ * which are limited: 3 s for facts (`libs/guard/guard.ts`) and 5 s for the record of its request
+ * (`libs/mongo/read.ts`).
  */
 const refusedWaitsMs = 10_000;
-/** Refusals while nothing strikes the servers come from a machine that gives a process no time. */
+/** Refusals without a strike come from a machine that gives a process no time. */
 const refusedShareMax = 0.02;
 
 type Checked = { period: Period; wasAccepted: boolean; nextMs: number };
 
 /**
- * Checks a history: no verification that starts after an access was taken away accepts it
- * (invariant 4 of the design). An acceptance must touch a period of its access.
+ * Checks a history: no verification that starts after an access was removed accepts it (invariant 4
+ * of the design). An acceptance must overlap a period of its access.
  */
 export class Checker {
   readonly #periods = new Map<number, Checked[]>();
@@ -106,8 +110,8 @@ export class Checker {
   }
 
   /**
-   * Demands that an RPC ended within a lease and what its own work takes on this machine, or said
-   * that it does not know; and that few were refused.
+   * Requires that an RPC ended within a lease and the time of its own work on this machine, or
+   * reported an unknown outcome; and that few were refused.
    */
   seeAttempts(attempts: Iterable<Attempt>, { leaseMs }: { leaseMs: number }): void {
     for (const attempt of attempts) {
@@ -184,7 +188,7 @@ export class Checker {
   }
 }
 
-/** The value below which this share of a sorted list is. */
+/** The value below which this share of a sorted list lies. */
 function at(sorted: readonly number[], share: number): number {
   return sorted[Math.floor(sorted.length * share)] ?? 0;
 }

@@ -3,9 +3,12 @@ import { required } from '../../harness/environment.ts';
 import { type SiloProcesses, startSiloProcesses } from '../../harness/processes.ts';
 import { Yardstick } from '../../harness/yardstick.ts';
 
-/** Two token services, one each of the others, three mongod, and a measure of the machine's speed. */
+/**
+ * Two token services, one of each other service, three mongod, and a measure of the machine's
+ * speed.
+ */
 export type Cluster = SiloProcesses<MongodSet> & {
-  /** Measures how long simple work takes, for the checks of promises in time. */
+  /** Measures how long simple work takes, for the checks of time limits. */
   yardstick: Yardstick;
 };
 

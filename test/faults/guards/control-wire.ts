@@ -5,12 +5,12 @@ import type { Question } from './question.ts';
 /** Messages to a guard process. */
 export type ToGuard =
   | { kind: 'check'; questions: Question[] }
-  /** Checks this at once, though it was refused just now. */
+  /** Checks this at once, although it was refused just now. */
   | { kind: 'recheck'; id: number }
   | { kind: 'retire'; ids: number[] }
-  /** From now on the history is written into this file. */
+  /** Writes the history into this file from now on. */
   | { kind: 'turnPage'; file: string }
-  /** Demands a `report` once every question has been checked again after this. */
+  /** Requests a `report` once every question has been checked again. */
   | { kind: 'report'; number: number };
 
 /** Messages from a guard process. */
@@ -18,7 +18,7 @@ export type FromGuard =
   | { kind: 'hello'; name: string }
   /** The first acceptance since the request. */
   | { kind: 'accepted'; id: number }
-  /** Of all questions, those that memory accepted. */
+  /** The questions that were accepted from memory. */
   | { kind: 'report'; number: number; fromMemory: number[] };
 
 /** Sends one message as a line of JSON. */
@@ -26,7 +26,7 @@ export function send(socket: Socket, message: ToGuard | FromGuard): void {
   if (!socket.destroyed) socket.write(`${JSON.stringify(message)}\n`);
 }
 
-/** Hands over each message that arrives, until the other side is gone. */
+/** Passes on each message that arrives, until the other side disconnects. */
 export async function receive<Message extends ToGuard | FromGuard>(
   socket: Socket,
   take: (message: Message) => void,

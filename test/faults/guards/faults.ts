@@ -1,7 +1,7 @@
 /**
- * `npm run faults`: guards and services in processes of their own, revocations of every kind, and a
- * nemesis, in storms of which each has a seed. Half of them under a short lease, half under that of
- * production. The last line is `N revocations, V violations`; the exit code 1 if V > 0.
+ * `npm run faults`: guards and services in separate processes, revocations of every kind, and a
+ * nemesis, in storms with a seed each. Half of them use a short lease, half that of production. The
+ * last line is `N revocations, V violations`; the exit code is 1 if V > 0.
  */
 import { parseArgs } from 'node:util';
 import { obtainBinaries } from '../../harness/servers.ts';

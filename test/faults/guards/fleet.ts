@@ -28,7 +28,7 @@ export class Fleet implements AsyncDisposable {
     control.on('connection', (socket: Socket) => void this.#serve(socket));
   }
 
-  /** Starts so many guard processes, each with links of its own to the cluster. */
+  /** Starts this number of guard processes, each with its own links to the cluster. */
   static async start(
     cluster: Cluster,
     { count, without }: { count: number; without?: string | undefined },
@@ -51,7 +51,7 @@ export class Fleet implements AsyncDisposable {
     }
     const fleet = new Fleet(guards, control);
     const [first, ...others] = guards;
-    await first?.start(); // the others load what it has compiled
+    await first?.start(); // the others use the code that it has compiled
     await fleet.#untilThere(1);
     await Promise.all(others.map((guard) => guard.start()));
     await fleet.#untilThere(count);
@@ -65,12 +65,12 @@ export class Fleet implements AsyncDisposable {
     });
   }
 
-  /** A number for a question, never given before. */
+  /** A new number for a question. */
   newQuestionId(): number {
     return ++this.#questionCount;
   }
 
-  /** From now on some guards check this, others for each question. */
+  /** From now on some guards check this; each question has its own selection. */
   check(question: Question): void {
     this.#questions.set(question.id, question);
     this.#acceptedBy.set(question.id, new Set());
@@ -80,13 +80,13 @@ export class Fleet implements AsyncDisposable {
     }
   }
 
-  /** Whether this guard checks this whenever it runs. */
+  /** Whether this guard checks this question. */
   isChecking(name: string, id: number): boolean {
     const index = this.guards.findIndex((guard) => guard.name === name);
     return (index + 7 * id) % this.guards.length < checkingMax;
   }
 
-  /** Guards that have rejected it already check it again at once. */
+  /** Guards that have refused it check it again at once. */
   recheck(id: number): void {
     this.#sendAll({ kind: 'recheck', id });
   }
@@ -103,12 +103,12 @@ export class Fleet implements AsyncDisposable {
     this.retire([...this.#questions.keys()]);
   }
 
-  /** How many guards have accepted this since the last check. */
+  /** The number of guards that have accepted this since the last check. */
   acceptedBy(id: number): number {
     return this.#acceptedBy.get(id)?.size ?? 0;
   }
 
-  /** Makes every guard check everything again, and returns what each accepts from memory. */
+  /** Makes every guard check everything again; returns what each accepts from memory. */
   async reports(): Promise<{ name: string; fromMemory: number[] }[]> {
     const number = ++this.#lastReport;
     this.#sendAll({ kind: 'report', number });
@@ -120,7 +120,7 @@ export class Fleet implements AsyncDisposable {
     });
   }
 
-  /** Has every guard begin a new file, and answers those that nobody writes into any more. */
+  /** Makes every guard begin a new file; returns the files that are complete. */
   async turnPages(): Promise<{ guard: string; file: string }[]> {
     const written = this.guards.flatMap((guard) => {
       const files = guard.histories.splice(0);

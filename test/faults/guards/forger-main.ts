@@ -1,13 +1,13 @@
 /**
- * A process that may publish anything on NATS and holds no certificate: it forges event batches and
- * acknowledgements, and replays what it has seen, until SIGTERM. Then it reports how many messages
+ * A process that may publish anything on NATS and has no certificate. It forges event batches and
+ * acknowledgements, and replays messages, until SIGTERM. Then it prints the number of messages that
  * it has published.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { HostileClient, sources } from '../../harness/hostile-client.ts';
 
 const paceMs = 20;
-/** It rests for so many times as long as it has worked: it may not take a slow machine for itself. */
+/** It rests this many times as long as it works, to leave the machine to others. */
 const restFactor = 4;
 const raises = [0, 1, 20, 1_000_000];
 

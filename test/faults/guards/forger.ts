@@ -3,9 +3,9 @@ import { startProcess } from '@silo/embedded/processes.ts';
 import { compileCache } from '../../harness/processes.ts';
 import type { Cluster } from './cluster.ts';
 
-/** Forges messages on NATS in a process of its own, until it is stopped. */
+/** Forges messages on NATS in a separate process, until it is stopped. */
 export async function startForger({ directory, natsUrl }: Cluster): Promise<{
-  /** Ends it, and answers how many messages it has published. */
+  /** Ends it, and returns the number of messages that it has published. */
   end(): Promise<number>;
 }> {
   const forger = await startProcess({

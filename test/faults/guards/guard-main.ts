@@ -1,6 +1,6 @@
 /**
- * A process that embeds a guard, as another product would: checks every access on its list
- * again and again, and writes down each verification before it goes on.
+ * A process that embeds a guard, like another product. It checks every access on its list
+ * repeatedly, and records each verification before it continues.
  */
 import { closeSync, openSync, writeSync } from 'node:fs';
 import { flushCompileCache } from 'node:module';
@@ -14,16 +14,16 @@ import { type FromGuard, receive, send, type ToGuard } from './control-wire.ts';
 import { HistoryBuffer, type Verdict } from './history.ts';
 import { isAccepted, type Question } from './question.ts';
 
-/** Between two passes over all questions. */
+/** Pause between two passes over all questions. */
 const paceMs = 50;
-/** So many checks wait for the owners at a time. */
+/** Number of checks that wait for the owners at the same time. */
 const waitingMax = 4;
-/** An owner has so long to answer, and up to `patienceMs` more. */
+/** Time for an owner to answer; `patienceMs` adds to it. */
 const deadlineMs = 2_000;
 const patienceMs = 1_000;
 /**
- * A denial costs the owners reads: denied access is checked again so much
- * later, and then ever later. What memory accepts is checked at every pass.
+ * A denial costs the owners reads, so denied access is checked again after this time, and then less
+ * and less often. Access that memory accepts is checked in every pass.
  */
 const refusedAgainMs = 3_000;
 const refusedAgainFactor = 10;
@@ -36,7 +36,7 @@ type OpenQuestion = {
   /** Since the last report. */
   wasAccepted: boolean;
 };
-/** The demand: each of these is checked from then on. */
+/** Each of these questions must be checked from then on. */
 type Demand = { number: number; fromMs: number; pending: Set<number>; fromMemory: number[] };
 
 const environment = (variable: string): string => process.env[variable] ?? '';
@@ -54,7 +54,7 @@ process.once('SIGTERM', () => stop.abort());
 await using guard = embedGuard();
 const control = connect(environment('GUARD_CONTROL'));
 void receive<ToGuard>(control, handle).finally(() => stop.abort());
-flushCompileCache(); // for processes that start after this one: it would be written at its end
+flushCompileCache(); // written for processes that start after this one; otherwise it is written at the end of the process
 sendReply({ kind: 'hello', name });
 while (!stop.signal.aborted) {
   pass();
@@ -121,7 +121,10 @@ function sendReply(message: FromGuard): void {
   send(control, message);
 }
 
-/** Checks all that is due, in one turn; what memory does not answer is awaited beside it. */
+/**
+ * Checks everything that is due, in one turn; checks that memory cannot answer are awaited
+ * separately.
+ */
 function pass(): void {
   if (nextPage !== undefined) turnPage(nextPage);
   const signal = patience();
@@ -142,8 +145,8 @@ function pass(): void {
 }
 
 /**
- * One signal for all passes of a second: one each would end twenty times a second, mostly for
- * nobody.
+ * One signal for all passes of a second: separate ones would end twenty times a second, mostly
+ * unused.
  */
 function patience(): AbortSignal {
   const nowMs = machineMs();
@@ -163,7 +166,7 @@ async function awaitAnswer(
 ): Promise<void> {
   waiting++;
   open.isWaiting = true;
-  // To the end of the list, so that all come to their turn.
+  // Moved to the end of the list, so that all questions get their turn.
   if (questions.delete(open.question.id)) questions.set(open.question.id, open);
   const verdict = await answer.then(
     (isGood) => (isGood ? 'accepted' : 'refused'),
@@ -194,7 +197,7 @@ function note(open: OpenQuestion, startMs: number, verdict: Verdict, isFromMemor
   }
 }
 
-/** When nobody is waited for, so that all earlier checks are in the earlier file. */
+/** Done when no check is pending, so that all earlier checks are in the earlier file. */
 function turnPage(file: string): void {
   if (waiting > 0) return;
   closeSync(history);
@@ -202,7 +205,10 @@ function turnPage(file: string): void {
   nextPage = undefined;
 }
 
-/** Before anything else may happen: a killed process has reported all but its last turn. */
+/**
+ * Done before anything else may happen, so that a killed process has reported all but its last
+ * turn.
+ */
 function keep(): void {
   writeSync(history, buffer.take());
 }

@@ -5,13 +5,13 @@ import { compileCache, portOf } from '../../harness/processes.ts';
 import { type Disturbance, TcpProxy } from '../../harness/tcp-proxy.ts';
 import type { Cluster } from './cluster.ts';
 
-/** What a guard is linked with. */
+/** The services that a guard connects to. */
 export const links = ['nats', 'org', 'project', 'token'] as const;
 export type LinkName = (typeof links)[number];
 
 type Options = {
   name: string;
-  /** Which it is: they take turns in which replica they use. */
+  /** Its number, which selects the replicas that it uses. */
   number: number;
   /** The unix socket for its control messages. */
   controlPath: string;
@@ -21,10 +21,10 @@ type Options = {
   without: string | undefined;
 };
 
-/** One guard process, which a test may kill, stop and cut off. */
+/** One guard process, which a test can kill, stop and disconnect. */
 export class Guard implements AsyncDisposable {
   readonly name: string;
-  /** The files of its processes' histories; what is checked is removed. */
+  /** The files of its processes' histories; checked files are removed. */
   histories: string[] = [];
   /** Processes that ended by themselves. */
   readonly failures: Error[] = [];
@@ -92,7 +92,7 @@ export class Guard implements AsyncDisposable {
     return file;
   }
 
-  /** As a power cut would; returns when it is gone. */
+  /** Kills it, like a power cut; returns when it has ended. */
   async kill(): Promise<void> {
     const killed = this.#process;
     this.#process = undefined;

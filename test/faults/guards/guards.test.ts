@@ -1,6 +1,6 @@
 /**
- * Guards in processes of their own while people take access away and a nemesis strikes: what an RPC
- * has taken away when it returns, nobody accepts any more.
+ * Guards in separate processes while access is removed and a nemesis strikes: access that an RPC
+ * has removed when it returns is accepted by no guard.
  */
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -21,7 +21,7 @@ import { patience } from './worker.ts';
 
 const [lease] = leases;
 const guardsCount = 20;
-/** Ends a run that hangs; no machine is so slow. */
+/** Ends a run that hangs; no machine is this slow. */
 const hangsMs = 60 * 60_000;
 
 let cluster: Cluster;
@@ -36,7 +36,7 @@ test.after.always(async () => {
   await cluster?.[Symbol.asyncDispose]();
 });
 
-/** From the environment where a run is to be repeated. */
+/** Set in the environment to repeat a run. */
 function seedOf(t: ExecutionContext): number {
   const seed = Number(process.env.SILO_FAULTS_SEED ?? Math.floor(Math.random() * 2 ** 31));
   t.log(`SILO_FAULTS_SEED=${seed}`);
@@ -44,14 +44,15 @@ function seedOf(t: ExecutionContext): number {
 }
 
 test.serial(
-  '500 revocations of every kind, struck by every fault: nobody accepts what was taken away',
+  'during 500 revocations of every kind and faults of every kind, no guard accepts removed access',
   async (t) => {
     t.timeout(hangsMs);
     const seed = seedOf(t);
     const log: string[] = [];
     const outcome = await runStorm(cluster, fleet, {
       ...{ seed, revocations: 500, lease, everyAttempts: 25 },
-      // A machine that is slow at starting killed processes again sees fewer strikes in as many.
+      // A machine that starts killed processes slowly sees fewer strikes in the same number of
+      // revocations.
       least: { strikes: 14, kinds: revokingRpcs.length },
       log: (line) => log.push(line),
     });
@@ -67,7 +68,7 @@ test.serial(
 );
 
 test.serial(
-  'while a process forges batches and acknowledgements, nobody accepts what was taken away',
+  'while a process forges batches and acknowledgements, no guard accepts removed access',
   async (t) => {
     t.timeout(hangsMs);
     const seed = seedOf(t);
@@ -84,14 +85,14 @@ test.serial(
 );
 
 test.serial(
-  'when the storm is over a barrier takes a round trip, and every guard answers it',
+  'after the storm a barrier takes about one round trip, and every guard acknowledges it',
   async (t) => {
     const { api, projectId } = await cluster.signUp('Quiet');
     const { projectTokens } = api;
     let tries = 0;
     // A pause of the machine may end the lease of a guard, or make a few barriers slow.
     await eventually(async () => {
-      t.true(++tries <= 3, 'a fault of ours is there each time');
+      t.true(++tries <= 3, 'a bug would show each time');
       const fromMs = machineMs();
       const elapsedMs: number[] = [];
       for (let round = 0; round < 10; round++) {
@@ -108,7 +109,7 @@ test.serial(
       const roundMs = cluster.yardstick.longestMs(fromMs, machineMs());
       const found = `median ${elapsedMs[5]} ms, worst ${elapsedMs[9]} ms; a round ${roundMs} ms`;
       t.log(`barriers: ${found}`);
-      // By renewals alone the last of so many guards would take the most of a renewal's interval.
+      // Renewals alone would take most of a renewal's interval with this number of guards.
       const boundMs = Math.max(lease.renewMs / 2, 50 * roundMs);
       if ((elapsedMs[5] ?? Number.POSITIVE_INFINITY) >= boundMs) throw new Error(found);
     });
@@ -117,7 +118,7 @@ test.serial(
 );
 
 test.serial(
-  'a guard that missed the event of a revoke whose RPC died drops the access within a renewal and a lease',
+  'a guard that missed the event of a revocation whose RPC died refuses the access within a renewal and a lease',
   async (t) => {
     using oracle = new Oracle(cluster, lease);
     const ledger = new Ledger(fleet, cluster.yardstick);
@@ -136,7 +137,7 @@ test.serial(
     const [org] = cluster.services.org;
     if (deaf === undefined) return t.fail('nobody to strike');
     deaf.disturb(['nats'], { kind: 'cut' });
-    // Decided, and the process that decided it dies before it knows.
+    // Decided by a process that dies before it knows.
     const commit = await holdCommand(cluster.mongo, {
       ...{ service: 'org', command: 'commitTransaction', collection: 'events', outcome: 'done' },
     });
@@ -175,12 +176,12 @@ test.serial(
   },
 );
 
-test.serial('a revocation that hangs longer than a lease and its own work is found', async (t) => {
+test.serial('a revocation that takes longer than a lease and its own work is found', async (t) => {
   const ledger = new Ledger(fleet, cluster.yardstick);
   const ada = await cluster.signUp('Ada');
   t.teardown(() => signalTokenServices('SIGCONT'));
   const found: string[] = [];
-  // The machine may become slower while a call ends; then the call may take longer, too.
+  // The machine may become slower while a call ends, and then the call may take longer, too.
   for (let tries = 0; tries < 5 && found.length === 0; tries++) {
     await removeWhileTokenHangs(ada, ledger);
     found.push(...(await check(fleet, ledger, lease)).violations);
@@ -192,7 +193,7 @@ function signalTokenServices(signal: NodeJS.Signals): void {
   for (const service of cluster.services.token) service.kill(signal);
 }
 
-/** Removes a new member while every token service is stopped for longer than it may take. */
+/** Removes a new member while every token service is stopped for longer than allowed. */
 async function removeWhileTokenHangs(ada: SignedUp, ledger: Ledger): Promise<void> {
   const { id: organizationId } = ada.organization;
   const bob = await cluster.signUp('Bob');
@@ -212,14 +213,14 @@ async function removeWhileTokenHangs(ada: SignedUp, ledger: Ledger): Promise<voi
   ledger.attempted({ what, sentMs, outcome: await outcome, endedMs: machineMs() });
 }
 
-test.serial('with one protection off in the guards, the same is found', async (t) => {
+test.serial('with one protection switched off in the guards, a violation is found', async (t) => {
   t.timeout(hangsMs);
   const seed = seedOf(t);
   await fleet[Symbol.asyncDispose]();
   const without = 'clocks-at-each-use';
   fleet = await Fleet.start(cluster, { count: 6, without });
   const found: string[] = [];
-  // In one storm of a busy machine the guards may wake up too late to show it.
+  // In a single storm on a busy machine, guards may resume too late to show it.
   for (let tries = 0; tries < 5 && found.length === 0; tries++) {
     const { report } = await runStorm(cluster, fleet, {
       ...{ seed: seed + tries, revocations: 30, lease, everyAttempts: 4, ...controls[without] },

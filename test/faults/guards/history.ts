@@ -1,6 +1,6 @@
 import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
-/** What a guard answered. `unavailable`: no read lease, and no owner could be reached. */
+/** The answer of a guard. `unavailable`: it has no read lease, and could reach no owner. */
 export type Verdict = 'refused' | 'accepted' | 'unavailable';
 
 /** One verification by one guard; times are the machine's, in milliseconds. */
@@ -9,7 +9,7 @@ export type Verification = {
   startMs: number;
   endMs: number;
   verdict: Verdict;
-  /** Whether it was answered in the same turn. */
+  /** Whether it was answered in the same turn of the event loop. */
   isFromMemory: boolean;
 };
 
@@ -18,7 +18,7 @@ const fromMemoryBit = 0x80;
 const recordBytes = 24;
 const recordsPerRead = 8_192;
 
-/** Collects verifications as bytes, to be written before the process may die. */
+/** Collects verifications as bytes, to be written before the process may be killed. */
 export class HistoryBuffer {
   #bytes = Buffer.alloc(recordBytes * 1_024);
   #used = 0;
@@ -41,7 +41,7 @@ export class HistoryBuffer {
     this.#used += recordBytes;
   }
 
-  /** What was added since the last time. Valid until something is added. */
+  /** The bytes that were added since the last call. Valid until more are added. */
   take(): Buffer {
     const taken = this.#bytes.subarray(0, this.#used);
     this.#used = 0;

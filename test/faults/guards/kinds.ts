@@ -1,6 +1,6 @@
 /**
- * Every kind of revocation of invariant 4, each as a worker that does nothing else: gives an access,
- * takes it away, and so on. Each step of a generator is one revocation that returned OK.
+ * Every kind of revocation of invariant 4, each as a worker that repeatedly grants and removes one
+ * kind of access. Each step of a generator is one revocation that returned OK.
  */
 import * as keys from './take-keys.ts';
 import * as members from './take-members.ts';
@@ -9,10 +9,10 @@ import type { Worker } from './worker.ts';
 
 type Career = (worker: Worker) => AsyncGenerator<void>;
 
-/** By the RPC that each is about; a career may use others of its kin. */
+/** By the RPC under test; a career may use related RPCs. */
 export const careers: Readonly<Record<string, Career>> = { ...keys, ...members, ...projects };
 
-/** The RPCs that take access away. */
+/** The RPCs that remove access. */
 export const revokingRpcs = [
   ...['RegenerateProjectToken', 'DeleteApiKey', 'DisableApiKey', 'RollApiKey', 'UpdateApiKey'],
   ...['RemoveMember', 'LeaveOrganization', 'UpdateMember', 'UpdateOrganization'],

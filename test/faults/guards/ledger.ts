@@ -4,16 +4,16 @@ import type { Fleet } from './fleet.ts';
 import type { Trouble } from './nemesis.ts';
 import type { CheckedAccess, Question } from './question.ts';
 
-/** Number of revoked accesses that are still checked, also by guards that wake up late. */
+/** Number of removed accesses that are still checked, also by guards that resume late. */
 const endedCheckedMax = 60;
 
-/** What was given and taken, when, and what every attempt at it said. */
+/** What was granted and removed, when, and the outcome of every attempt. */
 export class Ledger {
   readonly periods: Period[] = [];
   readonly attempts: Attempt[] = [];
-  /** Revocations whose RPC returned OK, by its name. */
+  /** Number of revocations whose RPC returned OK, by its name. */
   readonly returned = new Map<string, number>();
-  /** Revocations whose RPC died and was not repeated until its bound had passed. */
+  /** Revocations whose RPC had no result and was not repeated before its time limit had passed. */
   bounded = 0;
   readonly #fleet: Fleet;
   readonly #yardstick: Yardstick;
@@ -27,7 +27,7 @@ export class Ledger {
     this.#yardstick = yardstick;
   }
 
-  /** An access that is granted from then on, at the earliest; every guard checks it. */
+  /** An access that is granted from then on at the earliest; every guard checks it. */
   give(what: string, access: CheckedAccess, fromMs: number): number {
     const question = { ...access, id: this.#fleet.newQuestionId() };
     this.#questions.set(question.id, question);
@@ -35,7 +35,7 @@ export class Ledger {
     return question.id;
   }
 
-  /** The same access as before, again. */
+  /** Grants the same access again. */
   giveAgain(id: number, what: string, fromMs: number): void {
     this.#begin(this.question(id), what, fromMs);
   }
@@ -46,7 +46,9 @@ export class Ledger {
     return question;
   }
 
-  /** It is gone: from then on nobody may accept it. Of two ends the earlier counts. */
+  /**
+   * The access has ended: from then on no guard may accept it. Of two ends the earlier one counts.
+   */
   end(id: number, atMs: number, why: 'returned' | 'bounded'): void {
     const period = this.#open.get(id);
     if (period === undefined) throw new RangeError(`question ${id} has never been given`);
@@ -57,7 +59,7 @@ export class Ledger {
     if (over > 0) this.#fleet.retire(this.#endedChecked.splice(0, over));
   }
 
-  /** What is given, and not taken. */
+  /** The access that is granted and not removed. */
   held(): number[] {
     return [...this.#open].filter(([, { end }]) => end === undefined).map(([id]) => id);
   }
@@ -67,7 +69,7 @@ export class Ledger {
     this.#fleet.retire(this.#endedChecked.splice(0));
   }
 
-  /** Now that it is gone for sure. */
+  /** Guards check these again, now that the access has certainly ended. */
   recheck(ids: readonly number[]): void {
     for (const id of ids) this.#fleet.recheck(id);
   }
@@ -82,7 +84,7 @@ export class Ledger {
     }
   }
 
-  /** What was under way while the servers themselves were in trouble may have taken its time. */
+  /** Excuses attempts during trouble of the servers, which may have taken longer. */
   excuse(troubles: readonly Trouble[]): void {
     for (const attempt of this.attempts) {
       const isDuring = ({ fromMs, untilMs }: Omit<Trouble, 'what'>) =>
@@ -92,13 +94,13 @@ export class Ledger {
     }
   }
 
-  /** Resolves when so many attempts have ended. */
+  /** Resolves when this number of attempts has ended. */
   async untilAttempts(attempts: number): Promise<void> {
     if (this.attempts.length >= attempts) return;
     await new Promise<void>((resolve) => this.#waiting.add({ attempts, resolve }));
   }
 
-  /** Revocations that are complete. */
+  /** The number of complete revocations. */
   get count(): number {
     let count = 0;
     for (const each of this.returned.values()) count += each;
@@ -114,7 +116,7 @@ export class Ledger {
   }
 }
 
-/** Such as `40 ms after “NATS is killed” was over`; undefined: nothing had struck yet. */
+/** Such as `40 ms after “NATS is killed” was over`; undefined before the first strike. */
 function lastBefore(atMs: number, troubles: readonly Trouble[]): string | undefined {
   const last = troubles
     .filter(({ untilMs }) => untilMs <= atMs)

@@ -9,7 +9,7 @@ import type { Fleet } from './fleet.ts';
 import { type Guard, type LinkName, links } from './guard.ts';
 import type { Ledger } from './ledger.ts';
 
-/** What can befall a cluster and its guards. */
+/** The faults of a cluster and its guards. */
 export const strikes = {
   killGuard: 'a guard is killed, and starts again later',
   stopGuard: 'a guard is stopped until its lease is gone, and goes on',
@@ -28,26 +28,26 @@ export const strikes = {
 } as const;
 export type StrikeName = keyof typeof strikes;
 
-/** Those after which an RPC may take its time: the servers that answer it are struck themselves. */
+/** Strikes after which an RPC may take longer, because they affect the servers that answer it. */
 const ofServers: readonly StrikeName[] = [
   ...(['killToken', 'killBothTokens', 'stopToken', 'killOwner', 'stepDown'] as const),
 ];
 
-/** Where hardly an attempt ends while it lasts, it ends by the clock. */
+/** A strike during which few attempts end is ended after this time. */
 const lastsMsMax = 3_000;
 
-/** One stroke of the nemesis; everything about it is from the seed. */
+/** One strike of the nemesis; the seed determines everything about it. */
 export type Strike = {
   name: StrikeName;
-  /** It begins when so many attempts at revocations have ended. */
+  /** Begins when this number of attempts at revocations has ended. */
   atAttempts: number;
-  /** And is over so many attempts later, or when its own condition is met, whichever is later. */
+  /** Ends this number of attempts later, or when its own condition is met, whichever is later. */
   lastsAttempts: number;
-  /** Which guard or replica, of however many there are. */
+  /** Selects the guard or replica, modulo their number. */
   target: number;
 };
 
-/** Strokes one after another, each at an attempt of its own; each kind in turn, shuffled. */
+/** Consecutive strikes, each at its own attempt; the kinds take turns in shuffled order. */
 export function planStrikes(
   random: SeededRandom,
   { count, everyAttempts, names }: { count: number; everyAttempts: number; names: StrikeName[] },
@@ -69,14 +69,14 @@ export function planStrikes(
 
 type World = { cluster: Cluster; fleet: Fleet; ledger: Ledger; log: (line: string) => void };
 
-/** When the servers themselves were struck: requests to them took longer then. */
+/** A period of a strike on the servers themselves, in which requests to them took longer. */
 export type Trouble = { what: string; fromMs: number; untilMs: number };
 
-/** Strikes by its plan while a storm lasts. */
+/** Strikes as planned while a storm lasts. */
 export class Nemesis {
   readonly #world: World;
   readonly #struck = new Set<Guard>();
-  /** What concerns everyone strikes one at a time. */
+  /** Strikes that affect the whole cluster happen one at a time. */
   #global: Promise<void> = Promise.resolve();
   #isOver = false;
   done = 0;
@@ -86,7 +86,7 @@ export class Nemesis {
     this.#world = world;
   }
 
-  /** Strikes until the plan ends or `end` is called, and returns when all is healed. */
+  /** Strikes until the plan ends or `end` is called; returns when everything is repaired. */
   async run(plan: readonly Strike[]): Promise<void> {
     const running: Promise<void>[] = [];
     for (const strike of plan) {
@@ -215,7 +215,10 @@ export class Nemesis {
     this.done++;
   }
 
-  /** Waits until so many attempts have ended since now, or the storm has, or for long enough. */
+  /**
+   * Waits until this number of further attempts has ended, or the storm has, or for the maximum
+   * time.
+   */
   #passing(attempts: number): () => Promise<void> {
     const { ledger } = this.#world;
     const until = ledger.attempts.length + attempts;
@@ -228,7 +231,7 @@ export class Nemesis {
     };
   }
 
-  /** Waits until the registry has given up the leases that the guard holds now. */
+  /** Waits until the registry has ended the leases that the guard holds now. */
   async #leaseGone({ name }: Guard): Promise<void> {
     const leases = this.#world.cluster.mongo.db('silo_token').collection('guard_leases');
     const held = await eventually(() => leases.find({ guardName: name }).toArray());
@@ -268,7 +271,7 @@ async function deleteStream({ natsUrl, natsStream }: Cluster): Promise<void> {
   }
 }
 
-/** To another member, which is elected then; a set that is still electing is left alone. */
+/** Makes another member primary; leaves a set alone that is still electing. */
 async function stepDown({ mongo }: Cluster): Promise<void> {
   const admin = mongo.db('admin');
   const term = async () => Number((await admin.command({ replSetGetStatus: 1 })).term);

@@ -15,12 +15,12 @@ import { accepts, needOf, type Question } from './question.ts';
 const deadlineMs = 30_000;
 const majority = { readConcern: { level: 'majority' } } as const;
 
-/** Knows how things are, from the databases and from the facts' owners, without a memory. */
+/** Determines the truth from the databases and the facts' owners, without a cache. */
 export class Oracle implements Disposable {
   readonly #cluster: Cluster;
   readonly #factReader: FactReader;
   readonly #close: () => void;
-  /** How long an event that is required may still be unknown to a guard with a read lease. */
+  /** How long a required event may still be unknown to a guard with a read lease. */
   readonly #boundMs: number;
 
   constructor(cluster: Cluster, { leaseMs, renewMs }: { leaseMs: number; renewMs: number }) {
@@ -33,8 +33,8 @@ export class Oracle implements Disposable {
   }
 
   /**
-   * When nobody may accept any of these any more, though no RPC has returned: a renewal and a lease
-   * after what ended them became required. Undefined: they have not all ended, or not yet.
+   * The time from which no guard may accept any of these, although no RPC has returned: a renewal
+   * and a lease after their end became required. Undefined if they have not all ended, or not yet.
    */
   async boundOf(questions: Question[]): Promise<number | undefined> {
     if (await this.#acceptsAny(questions)) return undefined;
@@ -62,7 +62,7 @@ export class Oracle implements Disposable {
     });
   }
 
-  /** The answer by the rule that guards go by, from facts that are read now. */
+  /** The answer by the guards' rule, from facts that are read now. */
   async #check(question: Question, signal: AbortSignal): Promise<TokenAnswer | Answer> {
     const check = checkOf(question);
     const found = new Map<string, Known<unknown>>();
@@ -77,7 +77,7 @@ export class Oracle implements Disposable {
     }
   }
 
-  /** Of each source, how far its log goes with everything that is committed now. */
+  /** The last sequence of each source's log, including everything that is committed now. */
   async #headsOfNow(): Promise<['org' | 'project' | 'token', number][]> {
     const sources = ['org', 'project', 'token'] as const;
     return await Promise.all(

@@ -6,7 +6,7 @@ import { type Person, patience, type Worker } from './worker.ts';
 export async function twoPeople(worker: Worker, level: Level) {
   const [boss, other] = [await worker.signUp('Boss'), await worker.signUp('Other')];
   const { organizationId } = boss;
-  /** Answers when it was begun. */
+  /** Returns the time at which it began. */
   const join = async (): Promise<number> => {
     const { answer, sentMs } = await worker.do(boss.apiKey, (api, requestId) =>
       api.organizations.inviteMember(
@@ -27,7 +27,7 @@ const billingDetails = {
   ...{ countryCode: 'DE', taxId: '' },
 };
 
-/** To a plan without a limit. */
+/** Upgrades to a plan without a limit. */
 export async function upgrade(
   worker: Worker,
   { apiKey }: Person,
@@ -47,7 +47,7 @@ export async function upgrade(
   );
 }
 
-/** That a key may read a project. */
+/** The access of a key to read a project. */
 export function readsProject(key: string, projectId: string) {
   return { kind: 'key', key, scope: 'project:read', projectId } as const;
 }

@@ -4,9 +4,9 @@ import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /** One access: the check, and the decision that accepts it. */
 export type CheckedAccess =
-  /** This token writes into a project of this organization. */
+  /** This token stores events in a project of this organization. */
   | { kind: 'token'; token: string; organizationId: string }
-  /** This key may do that there. */
+  /** This key has this access. */
   | {
       kind: 'key';
       key: string;
@@ -14,14 +14,14 @@ export type CheckedAccess =
       organizationId?: string | undefined;
       projectId?: string | undefined;
       level?: Level | undefined;
-      /** And members may create projects in the organization. */
+      /** Requires also that members may create projects in the organization. */
       membersMayCreate?: boolean | undefined;
     };
 
 /** A numbered access, which all guards check. */
 export type Question = CheckedAccess & { id: number };
 
-/** Checks whether a guard accepts the access; it answers in the same turn where it can. */
+/** Checks whether a guard accepts the access; synchronous if the guard can answer from memory. */
 export function isAccepted(
   guard: Guard,
   access: CheckedAccess,
@@ -36,7 +36,7 @@ export function isAccepted(
     : accepts(access, answer);
 }
 
-/** What a key is needed for. */
+/** The access that a key needs. */
 export function needOf(access: Extract<CheckedAccess, { kind: 'key' }>): Need {
   const { scope, organizationId, projectId, level } = access;
   return {

@@ -13,17 +13,17 @@ import { Turnstile } from './turnstile.ts';
 import { Worker } from './worker.ts';
 
 /**
- * So many people act at a time, in turns. More than the machine has processors do no more, and only
- * wait for each other: what they call ends late by the machine's doing.
+ * Number of workers that act at the same time. More than the machine has processors would only wait
+ * for each other, and their calls would be late because of the machine.
  */
 const actingMax = Math.max(2, availableParallelism());
 const turnMs = 1_000;
 
 export type StormOptions = {
   seed: number;
-  /** How many revocations are to be complete; a few more may be. */
+  /** Minimum number of complete revocations. */
   revocations: number;
-  /** It lasts until so many strikes are over and RPCs of so many kinds are complete, too. */
+  /** Further minimum numbers of strikes that are over and of kinds of RPCs that are complete. */
   least: { strikes: number; kinds: number };
   plan: readonly Strike[];
   lease: { leaseMs: number; renewMs: number };
@@ -31,8 +31,8 @@ export type StormOptions = {
 };
 
 /**
- * Lets somebody of every kind give and take access, all at the same time, while the nemesis strikes,
- * until so many revocations are complete. Then heals everything, and answers what was done.
+ * Lets a worker of every kind grant and remove access, all at the same time, while the nemesis
+ * strikes, until the minimum is reached. Then repairs everything, and returns what was done.
  */
 export async function storm(
   cluster: Cluster,
@@ -76,7 +76,7 @@ export async function storm(
   return { ledger, strikes: nemesis.done };
 }
 
-/** What nobody takes away: when all is over, every guard accepts it. */
+/** Access that is never removed: at the end, every guard must accept it. */
 async function holdThroughout(worker: Worker): Promise<void> {
   const { apiKey, organizationId, projectId, projectToken } = await worker.signUp('Constance');
   worker.give('a key, nobody', readsProject(apiKey, projectId), 0);

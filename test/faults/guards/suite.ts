@@ -10,49 +10,49 @@ import type { Ledger } from './ledger.ts';
 import { planStrikes, type StrikeName, strikes } from './nemesis.ts';
 import { storm } from './storm.ts';
 
-/** The short one shows more faults in less time; the other is what production has. */
+/** The short lease shows more faults in less time; the other is that of production. */
 export const leases = [
   { leaseMs: 2_000, renewMs: 950 },
   { leaseMs: 5_000, renewMs: 2_000 },
 ] as const;
 
-/** What must strike, and how often, to show at once that a protection is off. */
+/** The strikes, and their frequency, that show quickly that a protection is off. */
 type Steered = { names: StrikeName[]; everyAttempts: number };
 
-/** The protections that guards hold and real processes show; the simulation shows them all. */
+/** The protections in guards that real processes show; the simulation shows all. */
 export const controls: Readonly<Record<string, Steered>> = {
-  // A guard that wakes up trusts a flag that no timer has reset yet.
+  // A guard that resumes trusts a flag that no timer has reset yet.
   'clocks-at-each-use': { names: ['stopGuard'], everyAttempts: 4 },
 };
 
 export type SuiteOptions = {
   seed: number;
   revocations: number;
-  /** What it must have seen, however many revocations that takes; nothing unless given. */
+  /** Further minimum of the storm, whatever the number of revocations; default none. */
   least?: { strikes: number; kinds: number };
   lease: { leaseMs: number; renewMs: number };
-  /** What may strike; everything unless given. */
+  /** The strikes to use; default all. */
   names?: StrikeName[];
-  /** Between two strikes, on average. */
+  /** Average number of attempts between two strikes. */
   everyAttempts: number;
   log: (line: string) => void;
 };
 
-/** What came of one storm. */
+/** The result of one storm. */
 export type Outcome = {
   report: Report;
-  /** Revocations that were complete, by RPC. */
+  /** Number of complete revocations, by RPC. */
   returned: Map<string, number>;
   bounded: number;
   strikes: number;
   attempts: number;
-  /** How long after the last fault every guard answered everything from memory again. */
+  /** Time from the last fault until every guard answered everything from memory again. */
   healedMs: number;
 };
 
 const nothing = { strikes: 0, kinds: 0 };
 
-/** One storm from its seed, and the check of all decisions of the guards in it. */
+/** Runs one storm by its seed, and checks all decisions of its guards. */
 export async function runStorm(
   cluster: Cluster,
   fleet: Fleet,
@@ -67,7 +67,7 @@ export async function runStorm(
   const { ledger, strikes: struck } = await storm(cluster, fleet, {
     ...{ seed, revocations, least, plan, lease, log },
   });
-  // Guards that woke up late check all removed accesses.
+  // Guards that resumed late check all removed accesses.
   await fleet.reports();
   ledger.retireEnded();
   const healedMs = await untilFromMemory(fleet, ledger.held());
@@ -106,7 +106,7 @@ export function summarize({
   ];
 }
 
-/** Waits until every guard that checks these accepts them from memory; returns the time. */
+/** Waits until every guard that checks these accepts them from memory; returns the duration. */
 async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<number> {
   const startedMs = performance.now();
   await eventually(async () => {
@@ -118,7 +118,7 @@ async function untilFromMemory(fleet: Fleet, ids: readonly number[]): Promise<nu
   return performance.now() - startedMs;
 }
 
-/** Checks the history since the last check; of these guards, or all. */
+/** Checks the history since the last check, of these guards or of all. */
 export async function check(
   fleet: Fleet,
   ledger: Ledger,
@@ -134,7 +134,7 @@ export async function check(
   return checker.report();
 }
 
-/** Everything else that must hold when the storm is over; empty if it does. */
+/** Everything else that must hold after the storm; empty if it does. */
 export async function aftermath(cluster: Cluster, fleet: Fleet): Promise<string[]> {
   const violations = await settledViolations(cluster);
   return [

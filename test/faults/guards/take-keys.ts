@@ -73,7 +73,9 @@ export async function* rollApiKey(worker: Worker): AsyncGenerator<void> {
   }
 }
 
-/** In turn: without the scope, and restricted to what the project is not in. */
+/**
+ * Alternates between removing the scope and restricting the key to something else than the project.
+ */
 export async function* updateApiKey(worker: Worker): AsyncGenerator<void> {
   const what = 'a key, UpdateApiKey';
   const person = await worker.signUp('Narcissa');
@@ -108,7 +110,7 @@ export async function* updateApiKey(worker: Worker): AsyncGenerator<void> {
   }
 }
 
-/** A further key of somebody's, which may do all in their project. */
+/** A further key of an account with all access to its project. */
 async function newKey(worker: Worker, { apiKey }: Person, scopes = ['*']) {
   const { answer, sentMs } = await worker.do(apiKey, (api, requestId) =>
     api.apiKeys.createApiKey(

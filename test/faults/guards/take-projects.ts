@@ -3,7 +3,10 @@ import type { PublicApi } from '../../harness/clients.ts';
 import { readsProject, twoPeople, upgrade } from './people.ts';
 import { type Person, patience, type Worker } from './worker.ts';
 
-/** To and fro between two organizations, each with a member that is none of the other. */
+/**
+ * Moves a project back and forth between two organizations, each with a member that is not in the
+ * other.
+ */
 export async function* moveProject(worker: Worker): AsyncGenerator<void> {
   const what = 'a project, MoveProject';
   const { boss, other, organizationId, join } = await twoPeople(worker, Level.LEVEL_MEMBER);

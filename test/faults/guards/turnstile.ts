@@ -1,4 +1,4 @@
-/** Lets only so many in at a time; the others wait in line. */
+/** Admits a limited number at a time; the others wait in a queue. */
 export class Turnstile {
   #free: number;
   readonly #line: (() => void)[] = [];
@@ -7,7 +7,7 @@ export class Turnstile {
     this.#free = places;
   }
 
-  /** Resolves when there is a place, which is given back by disposing of it. */
+  /** Resolves when there is a place; disposing gives it back. */
   async enter(): Promise<Disposable> {
     if (this.#free > 0) this.#free--;
     else await new Promise<void>((resolve) => this.#line.push(resolve));

@@ -11,11 +11,11 @@ import type { Ledger } from './ledger.ts';
 import type { Oracle } from './oracle.ts';
 import type { CheckedAccess } from './question.ts';
 
-/** How long one request is repeated; past it the test has failed. */
+/** How long one request is repeated; after that the test has failed. */
 const repeatedWithinMs = 600_000;
-/** How long a worker waits for somebody to accept what it is about to take away. */
+/** How long a worker waits until a guard accepts the access that it is about to remove. */
 const acceptedWithinMs = 30_000;
-/** Of the requests that died, how many nobody repeats until their bound has passed. */
+/** Share of the failed requests that are not repeated before their time limit has passed. */
 const abandonedShare = 0.25;
 const attemptDeadlineMs = 30_000;
 
@@ -36,14 +36,14 @@ export type Storm = {
   ledger: Ledger;
   oracle: Oracle;
   acceptedBy(id: number): number;
-  /** Ends with the storm: waiters continue at once. */
+  /** Whether the storm has ended; waiting workers then continue at once. */
   isOver(): boolean;
 };
 
-/** Calls the API as a client would: repeats what did not succeed, under the same request id. */
+/** Calls the API like a client: repeats a failed call with the same request id. */
 export type Call<Answer> = (api: PublicApi, requestId: string) => Promise<Answer>;
 
-/** A worker that gives and takes access, one after another, with accounts of its own. */
+/** A worker that grants and removes access, one after another, with its own accounts. */
 export class Worker {
   readonly #storm: Storm;
   readonly #random: SeededRandom;
@@ -67,7 +67,10 @@ export class Worker {
     return { ...rest, accountId, email, organizationId: organization?.id ?? '' };
   }
 
-  /** Does what gives access, or prepares it. Answers also when it was first sent. */
+  /**
+   * Makes a change that grants access, or prepares it. Also returns the time at which it was first
+   * sent.
+   */
   async do<Answer>(
     apiKey: string | undefined,
     call: Call<Answer>,
@@ -93,8 +96,8 @@ export class Worker {
   }
 
   /**
-   * Takes access away: waits until somebody accepts it, calls until it returns OK, and holds
-   * everyone to it from then on.
+   * Removes access: waits until a guard accepts it, calls until the RPC returns OK, and then
+   * requires that no guard accepts it.
    */
   async take<Answer>(
     what: string,
@@ -127,7 +130,7 @@ export class Worker {
     }
   }
 
-  /** Repeats nothing until what was done, if it was, must have reached everyone by itself. */
+  /** Waits without a repeat until the change, if it was made, must have reached every guard. */
   async #abandon(ids: number[]): Promise<void> {
     const { ledger, oracle, isOver } = this.#storm;
     const boundMs = await oracle.boundOf(ids.map((id) => ledger.question(id)));
@@ -145,7 +148,7 @@ export class Worker {
     await eventually(() => {
       const isSeen = ids.every((id) => acceptedBy(id) > 0);
       if (!isSeen && !isOver()) throw new Error('nobody accepts it yet');
-    }, acceptedWithinMs).catch(() => {}); // while no owner can be reached, it is taken unseen
+    }, acceptedWithinMs).catch(() => {}); // if no owner can be reached, it is removed without having been accepted
   }
 
   #replica(): Clients {
@@ -155,7 +158,7 @@ export class Worker {
     return clients;
   }
 
-  /** Longer with every attempt, as clients do. */
+  /** The pause grows with every attempt, as in clients. */
   async #breathe(attempt: number): Promise<void> {
     const fromMs = machineMs();
     const pauseMs = this.#random.between(0.5, 1) * Math.min(1_000, 50 * 2 ** attempt);
@@ -165,7 +168,7 @@ export class Worker {
   }
 }
 
-/** How long one attempt may take: as long as any server grants. */
+/** The maximum time of one attempt, equal to that of servers. */
 export const patience = { deadlineMs: attemptDeadlineMs };
 
 async function settle<Answer>(
@@ -177,7 +180,7 @@ async function settle<Answer>(
   );
 }
 
-/** How the answer of an RPC that takes access away says that it has spread. */
+/** The propagation in the answer of an RPC that removes access. */
 function spreadOf(answer: unknown): string | undefined {
   const { propagation } = answer as { propagation?: Propagation | undefined };
   return toText(propagationBlocks(propagation), { colour: false }).trim() || undefined;
@@ -196,7 +199,8 @@ const repeatable = new Set([
   'NOT_READY',
   'REQUEST_IN_PROGRESS',
   'PROPAGATION_UNCONFIRMED',
-  // gRPC's own: CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL (RST_STREAM), UNAVAILABLE.
+  // Codes of gRPC itself: CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL (RST_STREAM),
+  // UNAVAILABLE.
   ...['gRPC 1', 'gRPC 2', 'gRPC 4', 'gRPC 13', 'gRPC 14'],
 ]);
 

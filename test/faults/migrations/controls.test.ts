@@ -1,4 +1,4 @@
-/** What the fault runs of migrations find where a protection is switched off. */
+/** What the fault runs of migrations find if a protection is switched off. */
 import { join } from 'node:path';
 import test from 'ava';
 import { type FaultRegions, startFaultRegions } from './fault-regions.ts';
@@ -20,7 +20,10 @@ test.before(async () => {
 });
 test.after.always(() => regions?.[Symbol.asyncDispose]());
 
-/** Where a busy machine begins a copy or a capture again, the damage is mended: then once more. */
+/**
+ * A busy machine may begin a copy or a capture again, which repairs the damage; then the run is
+ * repeated.
+ */
 async function untilDifferent(run: Run): Promise<Outcome> {
   for (let tries = 1; ; tries++) {
     const outcome = await runMigration(run);
@@ -28,7 +31,7 @@ async function untilDifferent(run: Run): Promise<Outcome> {
   }
 }
 
-test.serial('where permits hold no cutover up, an event is lost, and found', async (t) => {
+test.serial('without permits, an event that a cutover loses is detected', async (t) => {
   const { us: from, eu: to } = regions;
   const hanging = { fault: captureHangs(), at: 0, until: 'activated' } as const;
   const { lost, different } = await untilDifferent({ from, to, events, ...hanging });
@@ -37,7 +40,7 @@ test.serial('where permits hold no cutover up, an event is lost, and found', asy
   t.true(different.length > 0);
 });
 
-test.serial('where copies are not compared, one that is damaged is found', async (t) => {
+test.serial('without the comparison of copies, a damaged copy is detected', async (t) => {
   const { us: from, eu: to } = regions;
   const damaged = { fault: damage, at: 'copying', until: 0 } as const;
   const { lost, different } = await untilDifferent({ from, to, events, ...damaged });

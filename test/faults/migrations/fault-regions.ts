@@ -11,23 +11,23 @@ import { TcpProxy } from '../../harness/tcp-proxy.ts';
 import { FailoverSet } from '../failover-set.ts';
 import { makeWhole, startFaultMongod } from '../fault-silo.ts';
 
-/** A region whose processes and servers can be killed, and whose link can be cut. */
+/** A region whose processes and servers can be killed, and whose link can be interrupted. */
 export type FaultRegion = SiloProcesses<RestartableServer<Mongod> | FailoverSet> & RegionalSilo;
 
-/** Two of them, which know each other. */
+/** Two such regions, which know each other. */
 export type FaultRegions = AsyncDisposable & { us: FaultRegion; eu: FaultRegion };
 
-/** Short leases: a killed process is followed by the next one within a second or two. */
+/** Short leases: another process takes over from a killed one within a second or two. */
 const shortLeases = { LEASE_MS: '2000', LEASE_RENEW_MS: '900' };
 
 type RegionsOptions = {
-  /** Replaces the services' main files, by the region. */
+  /** Replaces the services' main files, by region. */
   main?: Partial<Record<Region, string>>;
   /** Whether each MongoDB is a replica set of three. */
   sets?: boolean;
 };
 
-/** Starts both, each with an edge in its project service, and one that runs alone. */
+/** Starts both, each with an edge in its project service and a separate one. */
 export async function startFaultRegions({
   main = {},
   sets = false,
@@ -37,7 +37,7 @@ export async function startFaultRegions({
   started.defer(() => rm(directory, { recursive: true, force: true, maxRetries: 10 }));
   const authority = await openCertificateAuthority(directory, { region: 'us' });
   const prepare = async () => {
-    // Where it leads is known once the region has started.
+    // Its target is known once the region has started.
     const ports: number[] = [];
     return { ports, link: started.use(await TcpProxy.start(ports)) };
   };

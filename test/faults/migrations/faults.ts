@@ -7,12 +7,12 @@ import { killService, startDead } from '../fault-silo.ts';
 import type { FaultRegion } from './fault-regions.ts';
 import type { Run } from './run-migration.ts';
 
-/** Within these both regions are probed several times. */
+/** In this time both regions are probed several times. */
 const probedMs = 300;
 
 type Act = (region: FaultRegion) => Promise<void> | void;
 
-/** What breaks, at the source or the destination, and how it is mended. */
+/** What fails, at the source or the destination, and how it is repaired. */
 export type Fault = {
   what: string;
   end: keyof Ends;
@@ -20,7 +20,7 @@ export type Fault = {
   prepare?: Act;
   act: Act;
   heal: Act;
-  /** When, where that is a part of it. */
+  /** Start and end, if they belong to the fault. */
   times?: Pick<Run, 'at' | 'until'>;
 };
 
@@ -80,7 +80,7 @@ const kinds: Kind[] = [
   },
 ];
 
-/** Of a MongoDB that is one mongod. */
+/** Faults of a MongoDB that is one mongod. */
 const ofOneMongod: Kind[] = [
   {
     what: 'mongod is killed',
@@ -94,7 +94,7 @@ const ofOneMongod: Kind[] = [
   },
 ];
 
-/** Of a MongoDB that is a replica set of three. */
+/** Faults of a MongoDB that is a replica set of three. */
 const ofSet: Kind[] = [
   {
     what: 'the primary steps down',
@@ -108,7 +108,7 @@ const ofSet: Kind[] = [
   },
 ];
 
-/** Each at both ends, and what can break at the source alone. */
+/** Each fault at both ends, and the faults that are possible only at the source. */
 export function faultsWith({ sets }: { sets: boolean }): Fault[] {
   const atEnds = (['from', 'to'] as const).flatMap((end) =>
     [...kinds, ...(sets ? ofSet : ofOneMongod)].map((kind) => ({
@@ -120,7 +120,7 @@ export function faultsWith({ sets }: { sets: boolean }): Fault[] {
   return [...atEnds, captureHangs(), arrivalHangs()];
 }
 
-/** Inserts of captures hang inside of their transactions, from before the start on. */
+/** Inserts of captures hang inside of their transactions, beginning before the start. */
 export function captureHangs(): Fault {
   let holding: Holding | undefined;
   return {
@@ -137,8 +137,8 @@ export function captureHangs(): Fault {
 }
 
 /**
- * The write of the arrived project hangs, so that guards there have fetched that there is none; and they
- * receive no events.
+ * The write of the arrived project hangs, so that guards there remember that it does not exist; and
+ * they receive no events.
  */
 export function arrivalHangs(): Fault {
   let holding: Holding | undefined;
@@ -163,13 +163,13 @@ export function arrivalHangs(): Fault {
   };
 }
 
-/** A byte of one of the events that were there before is changed in the copy. */
+/** A byte of one of the earlier events is changed in the copy. */
 export const damage: Fault = {
   what: 'an event of the copy is damaged',
   end: 'to',
   act: async ({ mongo, databasePrefix }) => {
     const stored = mongo.db(`${databasePrefix}_project`).collection('captured_events');
-    // Of this run: those of the runs before are stored, too.
+    // An event of this run: those of earlier runs are stored, too.
     const newest = { sort: { receiveTime: -1 } } as const;
     await stored.findOneAndUpdate({ name: 'before' }, { $set: { distinctId: 'adb' } }, newest);
   },

@@ -1,6 +1,6 @@
 /**
- * Migrations while processes, servers and the link between two regions break: posthog-node loses no event,
- * none is stored twice, and no two regions accept events at the same time.
+ * Migrations while processes, servers and the link between two regions fail: posthog-node loses no
+ * event, none is stored twice, and no two regions accept events at the same time.
  */
 import test, { type ExecutionContext } from 'ava';
 import { invariantsHold } from '../../invariants.ts';
@@ -18,11 +18,14 @@ test.beforeEach(() => makeRegionsWhole(regions));
 test.after.always(() => regions?.[Symbol.asyncDispose]());
 
 const events = 1_500;
-/** More than one step of a copy brings: what is left is limited, and goes on while something is broken. */
+/**
+ * More than one step of a copy transfers: the remaining work is limited, and continues during a
+ * fault.
+ */
 const slowEvents = 4_500;
 const faults = faultsWith({ sets: false });
 
-/** A fault by its name, when it begins, and for how long: milliseconds, or until a moment. */
+/** A fault by name, its beginning, and its length: milliseconds, or until a moment. */
 type Case = [what: string, at: MomentName, until?: Run['until']];
 
 const cases: Case[] = [
@@ -39,8 +42,9 @@ const cases: Case[] = [
 ];
 
 for (const [what, at, until = 0] of cases) {
-  test.serial(`${what}, ${at}: nothing is lost or doubled, one region accepts events`, (t) =>
-    runsRight(t, { at, until, fault: faultNamed(what) }),
+  test.serial(
+    `${what}, ${at}: no event is lost or stored twice, and one region accepts events`,
+    (t) => runsRight(t, { at, until, fault: faultNamed(what) }),
   );
 }
 
@@ -49,11 +53,11 @@ test.serial('a capture that hangs past its permit is stored once, in the other r
 );
 
 test.serial(
-  'what is passed on while guards there take the project for absent is not refused',
+  'forwarded captures are not refused while the destination’s guards do not know the project',
   (t) => runsRight(t, { fault: arrivalHangs(), at: 0, until: 'activated' }),
 );
 
-test.serial('after all of that the invariants hold in both regions', async (t) => {
+test.serial('after all faults the invariants hold in both regions', async (t) => {
   const { us, eu } = regions;
   await invariantsHold(t, us);
   await invariantsHold(t, eu);

@@ -1,7 +1,7 @@
 /**
- * `npm run migrations`: projects migrate between two regions, go back, or are purged, while something
- * breaks at each step and at random times by a seed, and SDKs go on sending. Ends with the code 1 where an
- * event is lost or stored twice, a copy differs, or both regions accept events at a time.
+ * `npm run migrations`: projects migrate between two regions, and are rolled back or purged, while
+ * faults occur at each step and at random times by a seed, and SDKs keep sending. Exits with 1 if
+ * an event is lost or stored twice, a copy differs, or both regions accept events at the same time.
  */
 import { join } from 'node:path';
 import { obtainBinaries } from '../../harness/servers.ts';
@@ -41,7 +41,7 @@ async function main(): Promise<number> {
   return wrong + failures.length > 0 ? 1 : 0;
 }
 
-/** Undefined, and says so, where no Chromium runs. */
+/** Undefined, with a message, if no Chromium runs. */
 async function pageSenderIfAny(): Promise<Run['openSender']> {
   try {
     return await pageSender();
@@ -53,7 +53,7 @@ async function pageSenderIfAny(): Promise<Run['openSender']> {
 
 type Turn = { index: number; outcomes: Outcome[] } & Pick<Run, 'openSender'>;
 
-/** Answers how much was wrong. */
+/** Returns the number of faults found. */
 async function runOne(
   regions: FaultRegions,
   options: Options,

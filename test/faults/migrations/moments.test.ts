@@ -7,7 +7,7 @@ const id = 'mig_us_1';
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
 const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 
-/** Both ends of a migration, and the record of the one to which it goes. */
+/** Both ends of a migration, and the record at the destination. */
 async function ends(t: ExecutionContext) {
   const { name, connect } = await testDatabase(t);
   const { client: mongo } = (await connect()).db;
@@ -21,7 +21,7 @@ async function ends(t: ExecutionContext) {
   return { both: { from: end, to: end }, become };
 }
 
-test('a moment that a migration does not reach is reported, with how far the migration is', async (t) => {
+test('a moment that a migration does not reach is reported, with the state of the migration', async (t) => {
   const { both } = await ends(t);
   await using watching = await watchMoments(both);
   const message = "MIGRATION_STATE_COPYING after 1 ms without the moment 'scanned'";
@@ -30,7 +30,7 @@ test('a moment that a migration does not reach is reported, with how far the mig
   await t.throwsAsync(watching.reached('held', 'mig_us_2', 1), { message: unknown });
 });
 
-test('a moment is reached however soon it is over; one that the end has left out is reported', async (t) => {
+test('a moment is reached however short it is; one that the migration skips is reported', async (t) => {
   const { both, become } = await ends(t);
   await using watching = await watchMoments(both);
   await become(verifying);

@@ -6,13 +6,16 @@ import type { RegionalSilo } from '../../harness/regions.ts';
 import { afterChange } from './record-changes.ts';
 
 const awaitMs = 50;
-/** More than the pauses and repeats of a migration take together. */
+/** More than the pauses and retries of a migration take in total. */
 const reachedMsMax = 180_000;
 
-/** Where the records of both ends are. */
+/** The places of both ends' records. */
 type Ends = Record<'from' | 'to', Pick<RegionalSilo, 'mongo' | 'databasePrefix'>>;
 
-/** A step of a migration, by what one end has stored: the record of the migration, unless named. */
+/**
+ * A step of a migration, recognized by a stored document of one end: the record of the migration
+ * unless another collection is named.
+ */
 type Moment = {
   end: keyof Ends;
   collection?: typeof copies;
@@ -24,7 +27,7 @@ const copies = 'migration_copies';
 const { MIGRATION_STATE_VERIFYING: verifying, MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
 const { MIGRATION_STATE_DONE: done } = MigrationState;
 
-/** From the start to the end. */
+/** In order from the start to the end. */
 const moments = {
   copying: {
     ...{ end: 'to', collection: copies },
@@ -45,15 +48,15 @@ export const momentNames = Object.keys(moments) as MomentName[];
 /** The moments of the migrations that run while it is open. */
 export type MomentWatch = AsyncDisposable & {
   /**
-   * Resolves within milliseconds of it; rejects once the migration has ended without it, or after
-   * `withinMs`, and says then how far the migration is.
+   * Resolves within milliseconds of the moment. Rejects with the state of the migration once it has
+   * ended without the moment, or after `withinMs`.
    */
   reached(name: MomentName, migrationId: string, withinMs?: number): Promise<void>;
 };
 
 /**
- * Watches from now on. What each change was counts, and not what the document is by the time that it is
- * looked at: a state of milliseconds is not missed.
+ * Watches from now on. It uses the content of each change, not the document at the time of reading
+ * it, so that a state that lasts milliseconds is not missed.
  */
 export async function watchMoments(ends: Ends): Promise<MomentWatch> {
   await using opened = new AsyncDisposableStack();
@@ -69,7 +72,7 @@ export async function watchMoments(ends: Ends): Promise<MomentWatch> {
   };
 }
 
-/** The changes of one end. */
+/** The changes at one end. */
 class EndWatch implements AsyncDisposable {
   readonly #end: keyof Ends;
   readonly #changes: ChangeStream;
@@ -84,7 +87,7 @@ class EndWatch implements AsyncDisposable {
     const changes = db.watch([{ $match: { 'ns.coll': { $in: [records, copies] } } }], {
       maxAwaitTimeMS: awaitMs,
     });
-    // It is open before anything happens.
+    // The stream is open before anything happens.
     await changes.tryNext();
     const watch = new EndWatch(end, changes);
     for (const name of [records, copies]) {

@@ -33,14 +33,14 @@ export type Options = {
   without: string | undefined;
 };
 
-/** A copy of so few events takes less than this. */
+/** A copy of this number of events takes less than this. */
 const startMsMax = 3_000;
 const purgeMsMax = 500;
 const brokenMsMax = 2_000;
-/** Past the 8 s after which a source ends an attempt, and past every lease. */
+/** Longer than the 8 s after which a source ends an attempt, and than every lease. */
 const longBrokenMs = 9_500;
 
-/** Undefined: they are no options. */
+/** Undefined if they are not valid options. */
 export function parseOptions(args: string[]): Options | undefined {
   try {
     const { values } = parseArgs({
@@ -86,7 +86,10 @@ function momentOf(text: string | undefined): MomentName | number | undefined {
   return ms;
 }
 
-/** What breaks, when, and where the project goes: by the seed, unless the options say it. */
+/**
+ * What fails, when, and the direction of the migration: by the seed, unless the options say
+ * otherwise.
+ */
 export function planOf(
   { us, eu }: FaultRegions,
   { events, sets, ...chosen }: Options,
@@ -109,7 +112,7 @@ export function planOf(
 
 function pick(random: SeededRandom, faults: readonly Fault[], beginning?: string): Fault {
   if (beginning === undefined) return random.pick(faults);
-  // A damage of the copy has to be named: only a control run misses it.
+  // Damage of the copy must be named, because only a control run misses it.
   return random.pick([...faults, damage].filter(({ what }) => what.startsWith(beginning)));
 }
 

@@ -3,23 +3,23 @@ import type { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { handoversIn, type Probed } from '../../harness/region-probe.ts';
 import type { Sent } from './sender.ts';
 
-/** What a run came to. All but the last three must be empty, or as many as given. */
+/** The result of a run. All lists except the last three must be empty. */
 export type Outcome = {
   /** Answered with success, and not stored. */
   lost: string[];
   doubled: string[];
-  /** Stored, and sent by nobody. */
+  /** Stored, but sent by no sender. */
   foreign: string[];
-  /** In the region that the project has left, and not the same where it is. */
+  /** Stored in the region that the project has left, and different from the other region. */
   different: string[];
   /** Not removed by a purge. */
   kept: string[];
-  /** By SDKs, because of a refusal. */
+  /** Dropped by SDKs because of a refusal. */
   refused: string[];
-  /** Why the fault struck something else than it was to. */
+  /** Why the fault affected something else than intended. */
   missed: string[];
   handovers: { seen: number; expected: number };
-  /** Given up by an SDK's own rule: no success was answered. */
+  /** Given up by an SDK's own rule, without an answer of success. */
   givenUp: string[];
   attempts: number;
   holdsMs: number[];
@@ -28,14 +28,14 @@ export type Outcome = {
 
 /** What was sent, answered and stored. */
 type Found = {
-  /** UUIDs of what was stored before. */
+  /** UUIDs of the events that were stored before. */
   captured: readonly string[];
   sent: readonly Sent[];
   probed: Probed;
   moves: readonly Migration[];
   missed: string[];
   isPurged: boolean;
-  /** The events where the project is, and where it was, by UUID. */
+  /** The events in the present region, and in the former one, by UUID. */
   stored: ReadonlyMap<string, Buffer>;
   left: ReadonlyMap<string, Buffer>;
 };
@@ -80,7 +80,7 @@ export function outcomeOf({
   };
 }
 
-/** Everything that is wrong with it, in a line each. */
+/** Everything that is wrong with the run, one line each. */
 export function faultsOf(outcome: Outcome): string[] {
   const { lost, doubled, foreign, different, kept, refused, missed, handovers } = outcome;
   return [

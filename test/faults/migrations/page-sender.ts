@@ -7,14 +7,16 @@ import { namesIn, type Sender, sentBy, unanswered } from './sender.ts';
 /** posthog-js tries again after pauses of minutes, ten times. */
 const withinMs = 300_000;
 
-/** Makes what opens a page with posthog-js, which captures one event after the other. */
+/**
+ * Returns a function that opens a page with posthog-js, which captures one event after the other.
+ */
 export async function pageSender(): Promise<(token: string, edgeUrl: string) => Promise<Sender>> {
   const chromium = await obtainChromium();
   return async (token, edgeUrl) => {
     await using opened = new AsyncDisposableStack();
     const last = new Map<string, number>();
     const note = (name: string, status: number) => {
-      // A repeat that is refused or lost takes back nothing.
+      // A later repeat that is refused or lost does not cancel an earlier success.
       if (last.get(name) !== 200) last.set(name, status);
     };
     const onEnded = (body: Buffer, status: number) => {
@@ -43,7 +45,7 @@ export async function pageSender(): Promise<(token: string, edgeUrl: string) => 
           const waiting = [...last.values()].filter((status) => status < 200 || status >= 500);
           if (waiting.length > 0) throw new Error(`${waiting.length} events are not sent yet`);
         }, withinMs);
-        // What it has given up by then counts as such.
+        // Events that it has given up by then count as such.
         await untilSent.catch(() => {});
         return sentBy(last);
       },

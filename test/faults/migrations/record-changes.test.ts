@@ -15,9 +15,9 @@ const cases: { what: string; change: object; from?: Document; after: Document | 
     after: { _id: 'm', state: 1 },
   },
   { what: 'a removal', change: { operationType: 'delete' }, from: before, after: undefined },
-  { what: 'an update of what is not known', change: update({ state: 5 }), after: undefined },
+  { what: 'an update of an unknown document', change: update({ state: 5 }), after: undefined },
   {
-    what: 'an update, also of nested fields',
+    what: 'an update, including nested fields',
     change: update({ state: 5, 'progress.holdMs': 7, 'other.deep': 1 }, ['failure']),
     from: before,
     after: { _id: 'm', state: 5, progress: { copied: 1, holdMs: 7 }, other: { deep: 1 } },
@@ -25,7 +25,7 @@ const cases: { what: string; change: object; from?: Document; after: Document | 
 ];
 
 for (const { what, change, from, after } of cases) {
-  test(`after ${what} the document is as it was right then`, (t) => {
+  test(`after ${what} the document is reconstructed as of that change`, (t) => {
     t.deepEqual(afterChange(from, change as ChangeStreamDocument), after);
     if (from !== undefined) t.deepEqual(from, before);
   });

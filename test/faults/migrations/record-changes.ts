@@ -1,8 +1,8 @@
 import type { ChangeStreamDocument, Document } from 'mongodb';
 
 /**
- * A document after a change that a change stream shows: as it was right then, whatever has followed.
- * Undefined where it is not known or removed.
+ * A document right after a change in a change stream, whatever has followed. Undefined if it is
+ * unknown or was removed.
  */
 export function afterChange(
   before: Document | undefined,
@@ -31,7 +31,7 @@ export function afterChange(
   }
 }
 
-/** The object that has the last name of a dotted path; made where it is missing. */
+/** The object that contains the last name of a dotted path; created if it is missing. */
 function placeOf(document: Document, path: string): { parent: Document; name: string } {
   const names = path.split('.');
   const name = names.pop() ?? '';

@@ -19,37 +19,42 @@ import { type Outcome, outcomeOf } from './outcome.ts';
 import { keepSending, type Sender } from './sender.ts';
 
 export const phases = ['migration', 'rollback', 'purge'] as const;
-/** What a run does last, and where it breaks: those before a rollback or a purge run undisturbed. */
+/**
+ * The last phase of a run, in which it fails; the phases before a rollback or a purge run
+ * undisturbed.
+ */
 export type Phase = (typeof phases)[number];
 
-/** The regions of one migration, or of its rollback: where the project is, and where it goes. */
+/** The regions of one migration, or of its rollback: source and destination. */
 type FaultEnds = { from: FaultRegion; to: FaultRegion };
 
-/** A project's migration, and what happens to it. */
+/** A project's migration, and the fault that occurs. */
 export type Run = FaultEnds & {
   phase?: Phase;
-  /** Events before it starts. */
+  /** Number of events before it starts. */
   events: number;
-  /** Undefined: nothing breaks. */
+  /** Undefined if nothing fails. */
   fault?: Fault | undefined;
-  /** When: at a moment, or so many milliseconds after the start; a purge has no moments. */
+  /**
+   * When it begins: at a moment, or this many milliseconds after the start; a purge has no moments.
+   */
   at: MomentName | number;
-  /** How long it stays broken: until a moment, or for so many milliseconds. */
+  /** How long it lasts: until a moment, or this many milliseconds. */
   until: MomentName | number;
-  /** Another SDK that sends to an edge of the source, beside posthog-node. */
+  /** Another SDK that sends to an edge of the source, in addition to posthog-node. */
   openSender?: ((token: string, edgeUrl: string) => Promise<Sender>) | undefined;
 };
 
-/** More than the pauses and repeats of a migration take together. */
+/** More than the pauses and retries of a migration take in total. */
 const withinMs = 600_000;
 const sentAfterwards = 5;
 const perBatch = 250;
-/** So slow that a copy which has begun goes on for as long as something is broken. */
+/** So slow that a copy that has begun lasts as long as the fault. */
 const slowBytesPerSecond = 1;
 
 /**
- * Migrates a new project while SDKs send through the source's edges and both regions are probed, breaks
- * something on the way, mends it, and compares what was sent with what is stored once all is over.
+ * Migrates a new project while SDKs send through the source's edges and both regions are probed,
+ * causes a fault on the way, repairs it, and at the end compares what was sent with what is stored.
  */
 export async function runMigration(run: Run): Promise<Outcome> {
   const { from, to, phase = 'migration', openSender } = run;
@@ -61,7 +66,7 @@ export async function runMigration(run: Run): Promise<Outcome> {
     keepSending(projectToken, url, `seen at ${index}:`),
   );
   const probing = probe([from, to], projectToken);
-  // Also where the run fails.
+  // Also done if the run fails.
   ending.defer(async () => {
     await Promise.allSettled([...senders, probing].map((each) => each.stop()));
   });
@@ -112,7 +117,7 @@ export async function runMigration(run: Run): Promise<Outcome> {
   });
 }
 
-/** Requests and accepts a migration, each under one request id: an answer may be lost. */
+/** Requests and accepts a migration, each with one request id, because an answer may be lost. */
 async function untilAccepted(migrant: Migrant): Promise<string> {
   const { source, destination } = migrant;
   const request = { ...planOf(migrant), planFingerprint: '', requestId: randomUUID() };
@@ -124,7 +129,7 @@ async function untilAccepted(migrant: Migrant): Promise<string> {
   return migrationId;
 }
 
-/** Starts something, and breaks and mends something on its way. */
+/** Starts something, and causes and repairs a fault meanwhile. */
 async function disturb(
   { from, to, phase = 'migration', fault, at, until }: Run,
   start: () => Promise<string>,
@@ -152,12 +157,15 @@ async function disturb(
   return id;
 }
 
-/** Both regions have noted that the migration is done. Staff retries it where it has failed. */
+/**
+ * Waits until both regions have recorded that the migration is done. Staff retries it if it has
+ * failed.
+ */
 async function untilMoved({ from, to }: FaultEnds, migrationId: string): Promise<Migration> {
   return await eventually(async () => {
     const [there, here] = [await recordIn(to, migrationId), await recordIn(from, migrationId)];
     if (there.state === MigrationState.MIGRATION_STATE_FAILED) {
-      // It may be on its way again already.
+      // It may already continue.
       await staffOf(to)
         .retryMigration({ migrationId, discardUnmatched: false })
         .catch(() => {});
@@ -170,7 +178,7 @@ async function untilMoved({ from, to }: FaultEnds, migrationId: string): Promise
   }, withinMs);
 }
 
-/** The source has removed what it had. Staff lets it begin again where it has given up. */
+/** Waits until the source has removed its copy. Staff starts the purge again if it was given up. */
 async function untilPurged(
   from: FaultRegion,
   migrationId: string,
@@ -184,7 +192,7 @@ async function untilPurged(
   }, withinMs);
 }
 
-/** The region has accepted an event since. */
+/** Waits until the region has accepted a further event. */
 async function untilAccepts({ soFar }: ReturnType<typeof probe>, { region }: FaultRegion) {
   const { length } = soFar.accepted;
   await eventually(() => {
@@ -202,7 +210,7 @@ async function untilMoreAreSent(senders: readonly Sender[]): Promise<void> {
   }, withinMs);
 }
 
-/** Stores events over gRPC; answers their UUIDs. */
+/** Stores events over gRPC; returns their UUIDs. */
 async function capture({ as }: FaultRegion, token: string, count: number): Promise<string[]> {
   const uuids: string[] = [];
   while (uuids.length < count) {

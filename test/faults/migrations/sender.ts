@@ -1,30 +1,32 @@
 import { gunzipSync } from 'node:zlib';
 import { PostHog } from 'posthog-node';
 
-/** What became of the events of an SDK, as far as it knows. */
+/** The fate of an SDK's events, as far as the SDK knows. */
 export type Sent = {
   names: string[];
-  /** Their last answer was a success: they must be stored, once. */
+  /** The last answer was a success: they must be stored once. */
   acknowledged: string[];
-  /** Their last answer was a refusal, by which the SDK drops them: no live project may get one. */
+  /**
+   * The last answer was a refusal, after which the SDK drops them: no live project may cause that.
+   */
   refused: string[];
-  /** Given up by the SDK's own rule, with what it got last: they may be stored or not. */
+  /** Given up by the SDK's own rule, with the last answer: they may be stored or not. */
   givenUp: string[];
 };
 
 /** An SDK that sends one event after the other. */
 export type Sender = {
-  /** How many events were answered with success. */
+  /** Number of events that were answered with success. */
   readonly successes: number;
-  /** Ends it, and waits until it has sent what it has. */
+  /** Stops it, and waits until it has sent its queue. */
   stop(): Promise<Sent>;
 };
 
-/** For as long as a run lasts: what it keeps is not given up. */
+/** Retries for as long as a run lasts, so that queued events are not given up. */
 const retriesMax = 100_000;
 const retryMs = 100;
 const stopWithinMs = 60_000;
-/** In the place of a status: no answer. */
+/** Used in place of a status if there was no answer. */
 export const unanswered = 0;
 
 /**
@@ -40,7 +42,7 @@ export function keepSending(token: string, host: string, prefix: string): Sender
     fetchRetryDelay: retryMs,
     fetchRetryCount: retriesMax,
     fetch: async (url, options) => {
-      // Of a run that has failed: the SDK drops what it has, instead of trying for ever.
+      // After a failed run the SDK drops its queue, instead of retrying for ever.
       if (isAbandoned) return new Response(null, { status: 410 });
       const names = namesIn(options.body);
       for (const name of names) last.set(name, unanswered);
@@ -50,7 +52,7 @@ export function keepSending(token: string, host: string, prefix: string): Sender
       return answer;
     },
   });
-  // What could not be sent is in `last`.
+  // Events that could not be sent are in `last`.
   sdk.on('error', () => {});
   let isOver = false;
   const sending = (async () => {
@@ -78,7 +80,7 @@ export function keepSending(token: string, host: string, prefix: string): Sender
   };
 }
 
-/** By the status that each event was answered with last: SDKs drop events at 4xx, and try all else again. */
+/** By the last status of each event: SDKs drop events at 4xx, and retry after anything else. */
 export function sentBy(last: ReadonlyMap<string, number>): Sent {
   const sent: Sent = { names: [...last.keys()], acknowledged: [], refused: [], givenUp: [] };
   for (const [name, status] of last) {

@@ -1,12 +1,12 @@
 /** How probable it is that a call of one kind takes longer than one of another kind. */
 
-/** What each call took, in milliseconds, of both kinds of target. */
+/** The duration of each call in milliseconds, for both kinds of target. */
 export type Samples = { hidden: readonly number[]; absent: readonly number[] };
 
 /**
  * The probability that a random hidden sample is larger than a random absent one, a tie counting
  * half: the Mann-Whitney U statistic divided by the number of pairs. 0.5 means that neither is
- * slower. NaN where a side has no sample.
+ * slower. NaN if a side has no sample.
  */
 export function probabilitySlower({ hidden, absent }: Samples): number {
   const all = [
@@ -26,7 +26,7 @@ export function probabilitySlower({ hidden, absent }: Samples): number {
   return u / (hidden.length * absent.length);
 }
 
-/** The standard error of that probability where both kinds take equally long. */
+/** The standard error of that probability if both kinds take equally long. */
 export function standardError({ hidden, absent }: Samples): number {
   const [n, m] = [hidden.length, absent.length];
   return Math.sqrt((n + m + 1) / (12 * n * m));
@@ -34,12 +34,12 @@ export function standardError({ hidden, absent }: Samples): number {
 
 /** How far the probability may be from 0.5. */
 const differenceMax = 0.05;
-/** Chance alone exceeds so many standard errors once in 15,000 comparisons. */
+/** Chance alone exceeds this number of standard errors once in 15,000 comparisons. */
 const standardErrorsMin = 4;
 
 /**
- * The largest difference from 0.5 that passes: 0.05, or four standard errors where the samples are
- * too few to show so small a difference. From 2,200 calls on it is 0.05.
+ * The largest accepted difference from 0.5: 0.05, or four standard errors if the samples are too
+ * few to show so small a difference. From 2,200 calls on it is 0.05.
  */
 export function differenceAllowed(samples: Samples): number {
   return Math.max(differenceMax, standardErrorsMin * standardError(samples));

@@ -1,7 +1,7 @@
 /**
- * `npm run timing`: whether the response time of an error distinguishes what is hidden from what
- * does not exist. Calls every request that names a thing, hidden and absent in random order, one
- * call at a time over one connection. Ends with the code 1 where the times of any request differ.
+ * `npm run timing`: whether the response time of an error distinguishes a hidden thing from one
+ * that does not exist. Calls every request that names a thing, hidden and absent in random order,
+ * one call at a time over one connection. Exits with 1 if the times of any request differ.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -24,7 +24,10 @@ const usage = `npm run timing -- [--calls N] [--seed S] [--only NAME]... [--with
   --only NAME       requests whose name contains this; may be repeated
   --without-decoy   a control run, which must find a difference`;
 
-/** Code is compiled, and connections are made, by calls that do not count: a tenth, or fewer. */
+/**
+ * Share of additional calls at the beginning that are not measured, because code is compiled and
+ * connections are made; fewer if there are many.
+ */
 const warmUpShare = 0.1;
 const warmUpCallsMax = 200;
 
@@ -81,7 +84,9 @@ async function main(): Promise<number> {
   return compared === 0 || different > 0 ? 1 : 0;
 }
 
-/** Calls about a hidden thing and absent ones, as many of each, in random order. */
+/**
+ * The durations of calls about a hidden thing and absent ones, as many of each, in random order.
+ */
 async function sample(
   call: (id: string) => Promise<number>,
   { hidden, absent }: Pick<HiddenThing, 'hidden' | 'absent'>,
@@ -97,7 +102,7 @@ async function sample(
   return samples;
 }
 
-/** How long a call takes that must be refused with NOT_FOUND. */
+/** The duration of a call that must be refused with NOT_FOUND. */
 async function refusalMs(call: () => Promise<unknown>): Promise<number> {
   const startMs = performance.now();
   try {

@@ -1,6 +1,6 @@
 /**
- * Loaded before a service of a control run (`--import`): nothing is fetched in place of what does not
- * exist, so that it is refused after fewer reads than what is hidden.
+ * Loaded before a service of a control run (`--import`): nothing is fetched in place of a thing
+ * that does not exist, so it is refused after fewer reads than a hidden one.
  */
 import { registerHooks } from 'node:module';
 

@@ -22,7 +22,7 @@ import { processesOf } from '../fault-silo.ts';
 import { startReplicatedSilo } from '../replicated-silo.ts';
 import { Traffic } from '../traffic.ts';
 
-/** For `npm ci`, which installs everything. */
+/** Includes the time for `npm ci`, which installs everything. */
 const commandTimeoutMs = 15 * 60_000;
 const here = resolve(import.meta.dirname, '..', '..', '..');
 const { values } = parseArgs({ options: { from: { type: 'string' } } });
@@ -58,7 +58,7 @@ async function upgrade(release: string): Promise<string[]> {
   };
   const hasInboxes = existsSync(join(release, 'libs', 'events', 'nats-options.ts'));
   await using silo = await startReplicatedSilo({
-    // Older services publish nothing as a user that may subscribe to an inbox of its own alone.
+    // Older services cannot publish as a user whose subscriptions are restricted to its own inbox.
     ...(!hasInboxes && { natsUser: 'admin' }),
     main: ({ id, service }) => {
       serviceOf.set(id, service);
@@ -84,7 +84,7 @@ async function upgrade(release: string): Promise<string[]> {
     const violations = await settledViolations(silo);
     failures.push(...violations.map((violation) => JSON.stringify(violation)));
   } catch (error) {
-    // What callers saw says more than what was waited for in vain.
+    // The failures of callers say more than a wait that failed.
     failures.push(String(error));
   }
   return [...traffic.failures, ...silo.failures.map(({ message }) => message), ...failures];
