@@ -1,6 +1,6 @@
 /**
- * The invariants of design §3, as far as a deployment's data can show them: run against a live
- * deployment after every fault. They hold at any instant, also while services work or are down.
+ * The invariants of design §3 that a deployment's data can show; checked on a live deployment after
+ * every fault. They hold at any time, even while services work or are down.
  */
 import type { ExecutionContext } from 'ava';
 import { eventually } from './harness/eventually.ts';
@@ -14,13 +14,15 @@ import { checkStream, readStream, type Streamed } from './invariants/stream.ts';
 import { checkTokens } from './invariants/tokens.ts';
 import type { Violation } from './invariants/violation.ts';
 
-/** Everything that is wrong with a deployment's data and events; empty if all invariants hold. */
+/** All violations in a deployment's data and events; empty if all invariants hold. */
 export async function checkInvariants(deployment: Deployment): Promise<Violation[]> {
   const snapshot = await readSnapshot(deployment);
   return check(snapshot, await readStream(deployment));
 }
 
-/** Waits until nothing is under way any more, all events out, and fails the test on a violation. */
+/**
+ * Waits until no work is pending and all events are published, and fails the test on a violation.
+ */
 export async function invariantsHold(t: ExecutionContext, deployment: Deployment): Promise<void> {
   t.deepEqual(await settledViolations(deployment), []);
 }
@@ -57,7 +59,7 @@ function unsettled({ logs }: Snapshot, streamed: Streamed[]): string[] {
     );
     return [
       ...sagas.filter(({ open }) => open).map((saga) => `saga ${saga.kind} is ${saga.state}`),
-      ...(outbox.length > 0 ? [`${service} has ${outbox.length} groups to number`] : []),
+      ...(outbox.length > 0 ? [`${service} has ${outbox.length} groups to sequence`] : []),
       ...(reach < sequence ? [`${service} is published up to ${reach} of ${sequence}`] : []),
     ];
   });

@@ -28,13 +28,16 @@ try {
 } catch (error) {
   console.error(error);
 } finally {
-  // A process that is just ending may still write its compile cache there.
+  // A process that is ending may still write its compile cache there.
   await rm(directory, { recursive: true, force: true, maxRetries: 10 });
 }
 console.log(`${counts.passed} passed, ${counts.failed} failed`);
 process.exitCode = counts.failed === 0 && counts.passed > 0 ? 0 : 1;
 
-/** Runs ava and shows all but what passed. A run that fails without a failed test counts as one. */
+/**
+ * Runs ava and prints everything except passed tests. A run that fails without a failed test counts
+ * as one.
+ */
 async function runAva(
   environment: Record<string, string>,
   args: string[],
@@ -45,7 +48,7 @@ async function runAva(
     stdio: ['ignore', 'pipe', 'inherit'],
     detached: true,
   });
-  // Its workers outlive ava where only ava is ended: all of them are one process group.
+  // Its workers would outlive ava if only ava was ended, so all of them form one process group.
   signal.addEventListener('abort', () => {
     if (child.pid !== undefined && child.exitCode === null) process.kill(-child.pid, 'SIGTERM');
   });

@@ -3,14 +3,14 @@ import { glob } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import test from 'ava';
 
-/** The house rules that a machine can hold. Each says what to do instead. */
+/** The house rules that a test can check, each with the alternative. */
 type HouseRule = {
   rule: string;
   instead: string;
-  /** Which files it holds for. */
+  /** The files that the rule applies to. */
   files: RegExp;
   except?: RegExp;
-  /** What no line may match. */
+  /** No line may match this. */
   forbidden: RegExp;
 };
 
@@ -56,7 +56,7 @@ const houseRules: HouseRule[] = [
     rule: 'one test file sets fail points on the MongoDB that all test files share',
     instead: 'move it to libs/log/test/lost-answers.test.ts: another file’s would replace them',
     files: /^(services|libs|test)\//,
-    // The fault tests and those of the starter have a mongod of their own.
+    // The fault tests and those of libs/embedded have their own mongod.
     except: /^libs\/log\/test\/lost-answers\.test\.ts$|^libs\/embedded\/|^test\/(faults\/|tidy)/,
     forbidden: /configureFailPoint/,
   },
@@ -120,7 +120,7 @@ const houseRules: HouseRule[] = [
   },
 ];
 
-/** Longer than this, a file holds more than one concept. */
+/** A longer file has more than one concept. */
 const fileLinesMax = 400;
 
 const root = join(import.meta.dirname, '..');
@@ -163,7 +163,7 @@ for (const { rule, instead, files, except, forbidden } of houseRules) {
   });
 }
 
-/** Words that this code base once used in a sense of its own. */
+/** Words that this code base once used with its own meaning. */
 const coinedWords =
   /(?<![A-Za-z])([Tt]ell(s|ing|ers?)?|[Tt]old|[Hh]ear(s|d|ing)?|[Ww]hoever|[Vv]ouch\w*|[Bb]eliev\w*|[Jj]udg\w*)(?![a-z])|(?<=[a-z])(Tell(s|er)?|Told|Hear(s|d)?|Judge)(?![a-z])|\bwell again\b|\b([Ii]s|[Aa]re|was|were) asked\b/;
 
@@ -182,7 +182,10 @@ test('names, comments and documents use the standard terms: report, receive, che
   t.deepEqual(found, []);
 });
 
-/** The lines of a document's tables that are no rows, or have another number of cells than the first. */
+/**
+ * The lines of a document's tables that are not rows, or have a different number of cells than the
+ * first.
+ */
 function brokenRows(lines: readonly string[]): string[] {
   let cells: number | undefined;
   let isCode = false;
@@ -196,7 +199,7 @@ function brokenRows(lines: readonly string[]): string[] {
   });
 }
 
-test('tables of documents have whole rows', async (t) => {
+test('tables of documents have complete rows', async (t) => {
   const broken = (await documents()).flatMap((file) => brokenRows(linesOf(file)));
   t.deepEqual(broken, []);
   t.deepEqual(brokenRows(['| a | b |', '| c `|` |', ' d | e |', '', '| f |']), [
@@ -213,7 +216,7 @@ test('a file of code holds one concept: split what is longer', async (t) => {
   t.deepEqual(long, []);
 });
 
-/** Which packages the code of each package imports, its tests left aside. */
+/** The packages that the code of each package imports, without its tests. */
 async function packageImports(): Promise<Map<string, Set<string>>> {
   const imports = new Map<string, Set<string>>();
   for (const file of await sources()) {
@@ -232,7 +235,9 @@ async function packageImports(): Promise<Map<string, Set<string>>> {
   return imports;
 }
 
-/** Packages by layer, each importing only lower layers; `cyclic` is what has no layer. */
+/**
+ * Packages by layer, each importing only lower layers; `cyclic` are the packages without a layer.
+ */
 function layersOf(imports: ReadonlyMap<string, ReadonlySet<string>>) {
   const layers: string[][] = [];
   const placed = new Set<string>();
@@ -296,7 +301,7 @@ test('a public RPC is found by its name: handlers/update-project.ts exports upda
   t.deepEqual(misnamed, []);
 });
 
-test('a house rule that is broken is found', (t) => {
+test('a violated house rule is found', (t) => {
   const sleeping = houseRules.find(({ rule }) => rule === 'tests do not sleep');
   for (const line of ['  setTimeout(done, 10);', 'while (!done) await systemSleep(10);']) {
     t.regex(line, sleeping?.forbidden ?? /^$/);

@@ -1,4 +1,4 @@
-/** What a repeat of a request is authorized by: like the call, by every kind of weaker key. */
+/** Checks that a repeat of a request is authorized like the call, with every kind of weaker key. */
 import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
@@ -16,12 +16,12 @@ import { createKey, join } from './world.ts';
 
 const { LEVEL_MEMBER, LEVEL_OWNER } = Level;
 
-/** Keys of the caller's account that may not make the request, and why. */
+/** Keys of the caller's account that may not make the request, and the reason of the refusal. */
 export type WeakKeys = Record<string, { secret: string; reason: string }>;
 
 const unconditional = { etag: '', requestId: '' };
 
-/** How a request is refused that a restricted key does not reach. */
+/** The refusal of a request outside of a restricted key's access. */
 function unreached(path: string, rule: Expected): string {
   if ('unrestricted' in rule) return 'KEY_RESTRICTED';
   if (path.includes('ApiKeyService')) return 'KEY_NOT_FOUND';
@@ -64,12 +64,15 @@ async function createWeakKeys(silo: TestSilo, api: PublicApi, path: string): Pro
   };
   if (isKeys && /(Create|Roll|Enable)ApiKey$/.test(path)) {
     const secret = (await make({ scopes: ['key:write', 'project:read'] })).secret;
-    keys['with fewer scopes than the key that is made'] = { secret, reason: 'KEY_EXCEEDS_CALLER' };
+    keys['with fewer scopes than the key that is created'] = {
+      secret,
+      reason: 'KEY_EXCEEDS_CALLER',
+    };
   }
   return keys;
 }
 
-/** A key whose time is over: never checked before, so that no guard remembers it. */
+/** An expired key that was never checked before, so that no guard remembers it. */
 async function expiredKey({ mongo, databasePrefix }: TestSilo, api: PublicApi): Promise<string> {
   const expireTime = new Date(Date.now() + 3_600_000);
   const { secret } = await createKey(api, { scopes: ['*'], expireTime });
@@ -82,7 +85,7 @@ async function expiredKey({ mongo, databasePrefix }: TestSilo, api: PublicApi): 
   return secret;
 }
 
-/** The saga that a request has begun; undefined: it begins none. */
+/** The saga that a request has begun; undefined if it begins none. */
 async function sagaOf(silo: TestSilo, path: string, isNew: (id: string) => boolean) {
   const [, service] = path.split('.');
   const sagas = silo.mongo.db(`${silo.databasePrefix}_${service}`).collection('sagas');
@@ -90,7 +93,7 @@ async function sagaOf(silo: TestSilo, path: string, isNew: (id: string) => boole
   if (saga === undefined) return undefined;
   const { _id } = saga;
   return {
-    /** As if its owner were still at it. */
+    /** Reopens the saga as if its owner were still running it. */
     reopen: async () => {
       const ownerUntil = new Date(Date.now() + 3_600_000);
       await sagas.updateOne({ _id }, { $set: { open: true, owner: 'another', ownerUntil } });
@@ -116,22 +119,22 @@ async function setLevel(owner: PublicApi, organizationId: string, accountId: str
   await owner.organizations.updateMember({ member, updateMask: undefined, requestId: '' });
 }
 
-/** What the caller's own repeat comes to once it is a MEMBER only. */
+/** The outcome of the caller's own repeat after it became a MEMBER. */
 function asMember(path: string, rule: Expected | undefined): string {
   if (rule?.caller === 'admin' || rule?.caller === 'owner') {
-    // The caller stepped down to MEMBER by this very request.
+    // This request itself lowered the caller to MEMBER.
     return path.endsWith('UpdateMember') ? 'OK' : 'ADMIN_REQUIRED';
   }
   return /(Undo|Finalize)Move$|UndeleteProject$/.test(path) ? 'ADMIN_REQUIRED' : 'OK';
 }
 
-/** What it comes to once the caller is no member any more. */
+/** The outcome after the caller has left the organization. */
 function asStranger(path: string, rule: Expected | undefined): string {
   if (path.endsWith('AcceptInvite')) return 'ORGANIZATION_NOT_FOUND';
   return rule === undefined ? '' : unreached(path, rule);
 }
 
-/** Demands that a repeat of the request is authorized like the call, as things are then. */
+/** Asserts that a repeat of the request is authorized like the call, by the facts at that time. */
 export async function demandAuthorizedRepeats(
   t: ExecutionContext<unknown>,
   silo: TestSilo,
@@ -154,7 +157,7 @@ export async function demandAuthorizedRepeats(
     /Create(Organization|Project|RecommendedProjects)$|ChangePlan$|Delete(Organization)$/;
   t.is(saga !== undefined, isSaga.test(path));
   const repeat = () => outcomeOf(call(requestId));
-  /** While the request's saga is running, too. */
+  /** Also checked while the request's saga is running. */
   const inEachState = async (check: (state: string) => Promise<void>) => {
     await check('finished');
     if (saga === undefined) return;

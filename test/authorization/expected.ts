@@ -2,23 +2,24 @@ import type { Role } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 import { Role as Roles } from '@silo/protos/gen/silo/common/v1/authorization.ts';
 
 /**
- * The access rules, written by hand from the design: the options in the protos are compared with
- * this list, never the other way round.
+ * The access rules, written by hand from the design. The options in the protos are compared with
+ * this list, not the other way round.
  */
 export type Expected =
-  /** Anyone, without credentials. */
+  /** Any caller, without credentials. */
   | { caller: 'anyone' }
-  /** Callers with a key with this scope; `unrestricted` refuses keys that are restricted. */
+  /** Callers with a key with this scope; `unrestricted` refuses restricted keys. */
   | { caller: 'account'; scope: string; unrestricted?: true }
   /**
-   * Callers with at least this level in the organization, or in the organization of the project.
+   * Callers with at least this level in the organization, or in the organization that owns the
+   * project.
    */
   | {
       caller: 'member' | 'admin' | 'owner';
       scope: string;
       of: 'organization' | 'project';
     }
-  /** Callers with the project's token; nobody with a key. */
+  /** Callers with the project's token; no caller with a key. */
   | { caller: 'project token' }
   /** Callers with a client certificate of one of these roles. */
   | { caller: 'certificate'; roles: Role[] };

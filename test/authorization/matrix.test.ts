@@ -108,15 +108,15 @@ const roleOf: Partial<Record<InternalCaller, Role>> = {
   staff: Role.ROLE_STAFF,
   'project of another region': Role.ROLE_REGION,
   'an edge of that region': Role.ROLE_REGION_EDGE,
-  // None that any method is open to.
+  // A role that no method accepts.
   'another service of that region': Role.ROLE_UNSPECIFIED,
   'staff of that region': Role.ROLE_UNSPECIFIED,
 };
 
-/** Where project of the other region would be: it never answers. */
+/** The address of project in the other region, where nothing answers. */
 const nowhere = '127.0.0.1:1';
 
-/** Keys of the owner that may less than the owner. */
+/** Keys of the owner with less access than the owner. */
 type Keys = { withoutScope(scope: string): Promise<string>; elsewhere: string; expired: string };
 
 test.before(async (t) => {
@@ -130,7 +130,7 @@ test.after.always((t) => t.context.silo?.[Symbol.asyncDispose]());
 async function createKeys(world: World): Promise<Keys> {
   const { api } = world.owner;
   const elsewhere = await createKey(api, { scopes: ['*'], organizationIds: [world.elsewhereId] });
-  // Its time may be over before a busy machine makes it.
+  // The time may be over before a busy machine creates the key.
   const expired = await eventually(() =>
     createKey(api, { scopes: ['*'], expireTime: new Date(Date.now() + 4_000) }),
   );
@@ -145,7 +145,7 @@ async function createKeys(world: World): Promise<Keys> {
     withoutScope: memoized(async (scope) => {
       const [area] = scope.split(':');
       const other = area === 'account' ? 'activity:write' : 'account:write';
-      // Reading the area is not enough to write it.
+      // Reading the area does not allow writing it.
       const scopes = scope.endsWith(':write') ? [other, `${area}:read`] : [other];
       return (await createKey(api, { scopes })).secret;
     }),
@@ -162,10 +162,10 @@ function memoized(make: (scope: string) => Promise<string>): (scope: string) => 
   };
 }
 
-/** What a busy machine answers, and no rule: the call is sent again. */
+/** Outcomes of a busy machine rather than of a rule: the call is sent again. */
 const unanswered = new Set(['DEPENDENCY_UNAVAILABLE', 'CALL_ENDED']);
 
-/** How one call ended: the reason of its refusal, or that it got past authorization. */
+/** The outcome of one call: the reason of its refusal, or that it passed authorization. */
 function call(...calling: Parameters<typeof callOnce>): Promise<string> {
   return untilInTime(
     () => callOnce(...calling),
@@ -239,7 +239,7 @@ function nested(request: object): object {
   );
 }
 
-/** What keeps a caller from a handler; any other reason comes from behind authorization. */
+/** Refusals by authorization; any other reason comes from code behind it. */
 const refusals = new Set([
   'TOKEN_INVALID',
   'SCOPE_REQUIRED',
@@ -263,7 +263,7 @@ const levelOf: Partial<Record<PublicCaller, number>> = {
   'an OWNER': 3,
 };
 
-/** What the list says should happen. */
+/** The outcome that the list requires. */
 function publicOutcome(rule: Expected, caller: PublicCaller): string {
   if (rule.caller === 'anyone') return 'allowed';
   if (rule.caller === 'certificate') return 'UNKNOWN_METHOD';
@@ -288,7 +288,7 @@ function publicOutcome(rule: Expected, caller: PublicCaller): string {
 
 function internalOutcome(rule: Expected, caller: InternalCaller): string {
   const role = roleOf[caller];
-  // Without a certificate of the deployment there is no connection at all.
+  // Without a certificate of the deployment, connecting fails.
   if (role === undefined) return 'status 14';
   if (rule.caller !== 'certificate') return 'UNKNOWN_METHOD';
   return rule.roles.includes(role) ? 'allowed' : 'ROLE_REQUIRED';
@@ -296,17 +296,18 @@ function internalOutcome(rule: Expected, caller: InternalCaller): string {
 
 function serviceOf(path: string): ServiceName {
   const [, name] = path.split('.');
-  // Every service has an event log; one stands for all.
+  // Every service has an event log; one is tested for all.
   return serviceNames.find((service) => service === name) ?? 'org';
 }
 
-test('every RPC has its row in the list written by hand, and every row its RPC', (t) => {
+test('every RPC has a row in the list written by hand, and every row an RPC', (t) => {
   t.deepEqual(Object.keys(expected).sort(), allPaths);
   t.deepEqual(Object.keys(requests).sort(), allPaths);
   t.deepEqual([...byPath.keys()].sort(), allPaths);
 });
 
-// One after another: all at once would take two cores longer than the calls' deadlines allow.
+// One after another, because all at once would take two cores longer than the calls' deadlines
+// allow.
 for (const path of allPaths) {
   test.serial(`${path} on the public port serves only the callers in the list`, async (t) => {
     const rule = expected[path] ?? { caller: 'anyone' };

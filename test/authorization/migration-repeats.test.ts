@@ -1,4 +1,4 @@
-/** As repeats.test.ts, of the mutations that need two regions. */
+/** Like repeats.test.ts, for the mutations that need two regions. */
 
 import { type Migrant, newMigrant, planOf, requested } from '../scenarios/migration-support.ts';
 import { either } from '../scenarios/mutation-support.ts';
@@ -8,7 +8,7 @@ import { createKey } from './world.ts';
 
 const test = regionScenarios();
 
-/** A key of the source's admin that reaches the project, and not its organization. */
+/** A key of the source's admin that reaches only the project, and not its organization. */
 async function ofProjectAlone({ source, projectId }: Migrant): Promise<WeakKeys> {
   const { secret } = await createKey(source.api, { scopes: ['*'], projectIds: [projectId] });
   return { 'restricted to the project alone': { secret, reason: 'KEY_RESTRICTED' } };

@@ -1,5 +1,5 @@
 /**
- * A repeat of a request is authorized like the call: every mutation, by every kind of weaker key.
+ * A repeat of a request is authorized like the call: every mutation, with every kind of weaker key.
  */
 import { mutations } from '../scenarios/mutations.ts';
 import { scenarios } from '../scenarios/support.ts';
@@ -17,7 +17,7 @@ for (const [path, { prepare }] of Object.entries(mutations)) {
   });
 }
 
-test('every mutation that keys call is tried', (t) => {
+test('every mutation that keys can call is tested', (t) => {
   const others = Object.keys(mutations).filter((path) => {
     const rule = expected[path];
     return rule === undefined || !('scope' in rule);

@@ -9,11 +9,11 @@ import { ulid } from 'ulid';
 import type { SignedUp } from '../harness/clients.ts';
 import { keyMessage, type World } from './world.ts';
 
-/** A request about the world's organization or project, by any caller. */
+/** A request about the world's organization or project, for any caller. */
 type Request = (world: World, caller: SignedUp) => object;
 
 /**
- * Never a thing's etag: a caller that may change it is refused ETAG_MISMATCH, and changes nothing.
+ * Never the right etag: a caller that may change the thing gets ETAG_MISMATCH, and changes nothing.
  */
 const etag = 'not-the-etag';
 const requestId = '';
@@ -36,7 +36,7 @@ const newAccount = () => ({
 });
 const saga = { actor: 'silo', correlationId: 'test' };
 
-/** Of no migration: who may ask is refused MIGRATION_NOT_FOUND. */
+/** Names no migration: an authorized caller gets MIGRATION_NOT_FOUND. */
 const byMigration: Request = () => ({ migrationId: newId('mig_eu'), requestId });
 const byOrganizationOfMigration: Request = ({ organizationId }) => ({
   migrationId: newId('mig_us'),
@@ -48,10 +48,10 @@ const everything = { after: undefined, last: undefined };
 const seen = { uuid: '', name: 'seen', distinctId: 'x', timestamp: '', properties: '' };
 
 const leaseId = () => ulid().toLowerCase();
-/** A place that every guard has left behind: requiring it changes nothing. */
+/** A position that every guard has passed, so requiring it changes nothing. */
 const longPast = { source: 'org', incarnation: '0'.repeat(26), sequence: 0 };
 
-/** A well-formed request for every method: what it changes, later rows can live with. */
+/** A well-formed request for every method; its changes do not disturb later rows. */
 export const requests: Record<string, Request> = {
   '/silo.org.v1.AccountService/CreateAccount': newAccount,
   '/silo.org.v1.AccountService/GetAccount': () => ({}),
@@ -119,7 +119,7 @@ export const requests: Record<string, Request> = {
     requestId,
   }),
   '/silo.project.v1.ProjectService/ListMoveDestinations': byProject,
-  // To where it is: a caller that may move it is refused ALREADY_THERE.
+  // To its present organization: an authorized caller gets ALREADY_THERE.
   '/silo.project.v1.ProjectService/PreviewMove': ({ projectId, organizationId }) => ({
     projectId,
     destinationOrganizationId: organizationId,
@@ -131,16 +131,16 @@ export const requests: Record<string, Request> = {
     requestId,
   }),
 
-  // The project is there, so that a caller that may undelete it is refused PROJECT_NOT_DELETED.
+  // The project is not deleted, so an authorized caller gets PROJECT_NOT_DELETED.
   '/silo.project.v1.ProjectService/UndeleteProject': ({ projectId }) => ({ projectId, requestId }),
-  // As MoveProject.
+  // Like MoveProject.
   '/silo.project.v1.ProjectService/BatchMoveProjects': ({ projectId, organizationId }) => ({
     sourceOrganizationId: organizationId,
     projectIds: [projectId],
     destinationOrganizationId: organizationId,
     requestId,
   }),
-  // The visibility of moves is tested in test/scenarios: there is none here.
+  // There is no such move; the visibility of moves is tested in test/scenarios.
   '/silo.project.v1.ProjectService/GetMove': () => ({ moveId: newId('mov') }),
   '/silo.project.v1.ProjectService/ListMoves': byOrganization,
   '/silo.project.v1.ProjectService/UndoMove': () => ({ moveId: newId('mov'), requestId }),
@@ -155,18 +155,18 @@ export const requests: Record<string, Request> = {
   '/silo.project.v1.EventService/GetUsage': byOrganization,
   '/silo.project.v1.EventService/DeadTokenReport': ({ projectId }) => ({ projectId }),
   '/silo.project.v1.EventService/ExportEvents': byProject,
-  // Nobody's events: later rows find theirs.
+  // Matches no events, so that later rows find theirs.
   '/silo.project.v1.EventService/DeleteEvents': ({ projectId }) => ({
     ...{ projectId, requestId },
     filter: { names: [], distinctId: 'nobody', properties: [] },
   }),
-  // None is there: who may read it is refused EVENT_DELETION_NOT_FOUND.
+  // Names no deletion: an authorized caller gets EVENT_DELETION_NOT_FOUND.
   '/silo.project.v1.EventService/GetEventDeletion': ({ projectId }) => ({
     projectId,
     deletionId: newId('evd'),
   }),
 
-  // To its own region: a caller that may request it is refused CROSS_REGION.
+  // To its own region: an authorized caller gets CROSS_REGION.
   '/silo.project.v1.MigrationService/PreviewMigration': ({ projectId, elsewhereId }) => ({
     ...{ projectId, destinationRegion: 'us', destinationOrganizationId: elsewhereId },
   }),
@@ -370,5 +370,5 @@ export const requests: Record<string, Request> = {
   }),
 };
 
-/** Methods that change the world when they are allowed: each caller gets a world of its own. */
+/** Methods that change the world when they are allowed, so each caller gets its own world. */
 export const consuming = new Set(['/silo.org.v1.OrganizationService/LeaveOrganization']);

@@ -6,7 +6,7 @@ import type { PublicApi, SignedUp } from '../harness/clients.ts';
 import { untilAnswered } from '../harness/eventually.ts';
 import type { TestSilo } from '../harness/silo.ts';
 
-/** One organization with a member of each level, and an account that is no member. */
+/** One organization with a member of each level, and an account that is not a member. */
 export type World = {
   silo: TestSilo;
   owner: SignedUp;
@@ -15,13 +15,13 @@ export type World = {
   foreign: SignedUp;
   organizationId: string;
   projectId: string;
-  /** A key of each person's, by level, to act on in ApiKeyService. */
+  /** A key of each account, by level, as the target of ApiKeyService. */
   keyIds: Map<string, string>;
-  /** Another organization of the owner's. */
+  /** Another organization of the owner. */
   elsewhereId: string;
 };
 
-/** Makes one, over the public API. */
+/** Creates one over the public API. */
 export async function createWorld(silo: TestSilo): Promise<World> {
   const [owner, admin, member, foreign] = await Promise.all([
     silo.signUp('Owner'),
@@ -78,7 +78,7 @@ export const billingDetails = {
   taxId: '',
 };
 
-/** To the plan without a limit. */
+/** Upgrades to the plan without a limit. */
 export async function upgrade(api: PublicApi, organizationId: string): Promise<void> {
   const details = { organizationId, billingDetails, etag: '', requestId: randomUUID() };
   await untilAnswered(() => api.billing.updateBillingDetails(details));
@@ -86,7 +86,7 @@ export async function upgrade(api: PublicApi, organizationId: string): Promise<v
   await untilAnswered(() => api.billing.changePlan(change));
 }
 
-/** A further key of the account that `api` calls for. */
+/** Creates a further key of the account that `api` calls for. */
 export async function createKey(
   api: PublicApi,
   wanted: Partial<Pick<ApiKey, 'scopes' | 'organizationIds' | 'projectIds' | 'expireTime'>>,

@@ -1,6 +1,6 @@
 /**
- * Attacks a public port of ours on loopback, in a process of its own: each message of its parent
- * starts the attack that it names; the reply confirms the start. The attack runs until the next
+ * Attacks a public port of Silo on loopback, in a separate process. Each message of its parent
+ * starts the attack that it names, and the reply confirms the start. The attack runs until the next
  * message.
  */
 import type { ClientHttp2Session } from 'node:http2';
@@ -8,7 +8,7 @@ import { ServerReflectionRequest } from '@silo/protos/gen/grpc/reflection/v1/ref
 import { beginCall, connectRaw, framed, type RawTarget } from '@silo/rpc/test/raw-client.ts';
 import { newApiKey } from '@silo/tokens/secrets.ts';
 
-/** What an attacker does: reflection answers that it never reads, uploads that it never ends … */
+/** The attacks: reflection answers that are never read, uploads that never end … */
 export type Attack = 'reflection' | 'uploads' | 'unknown-keys' | 'none';
 
 const { address, ca, from }: RawTarget = JSON.parse(process.argv[2] ?? '');
@@ -19,7 +19,7 @@ const againMs = 1_000;
 
 const attacks: Record<Attack, () => Promise<void>> = {
   none: async () => {},
-  // Streams beyond a server's limit wait in the client: many connections carry them.
+  // Streams beyond a server's limit wait in the client, so many connections are used.
   reflection: () => onConnections(30, { initialWindowSize: 0 }, requestFiles),
   uploads: () => onConnections(10, {}, uploadWithoutEnd),
   'unknown-keys': () => onConnections(16, {}, callWithUnknownKeys),
@@ -32,7 +32,7 @@ process.on('message', async (attack: Attack) => {
   clearInterval(timer);
   for (const session of sessions.splice(0)) session.destroy();
   await attacks[attack]();
-  // What is refused is tried again, as an attacker does.
+  // Refused streams are tried again, as by an attacker.
   if (attack !== 'none') timer = setInterval(() => void attacks[attack](), againMs);
   process.send?.('under way');
 });
@@ -44,7 +44,7 @@ async function onConnections(
   settings: RawTarget['settings'],
   act: (session: ClientHttp2Session) => void,
 ): Promise<void> {
-  // Those that still stand hold what they hold.
+  // Connections that are still open keep their streams.
   sessions = sessions.filter((session) => !session.closed && !session.destroyed);
   const missing = Math.max(0, connections - sessions.length);
   const opened = await Promise.allSettled(
@@ -68,7 +68,8 @@ function requestFiles(session: ClientHttp2Session): void {
 }
 
 function uploadWithoutEnd(session: ClientHttp2Session): void {
-  // All but the last byte: more than a server allows, and the most that a method with a key allows.
+  // All but the last byte: one size is more than a server allows, the other the maximum of a method
+  // with a key.
   const upload = (path: string, sizeBytes: number, headers = {}) =>
     beginCall(session, path, headers).write(framed(Buffer.alloc(sizeBytes - 1), sizeBytes));
   for (let stream = 0; stream < 10; stream++) {

@@ -1,6 +1,6 @@
 /**
- * A bare fastify server in a process of its own: `/batch` unpacks a body, parses it and inserts its
- * events as documents like those of captured events; `/refused` answers 401 without a look at the
+ * A bare fastify server in a separate process. `/batch` unpacks a body, parses it and inserts its
+ * events as documents like those of captured events; `/refused` answers 401 without reading the
  * body. Sends its parent its URL; ends with it.
  */
 import { randomUUID } from 'node:crypto';
@@ -9,7 +9,7 @@ import { fastify } from 'fastify';
 import { Binary } from 'mongodb';
 import { BareEvents, type StoredEvent } from './captured.ts';
 
-/** `projectIds` by their tokens. The collection is there already, with its indexes. */
+/** `projectIds` by their tokens. The collection exists already, with its indexes. */
 export type BareEdgeOptions = {
   mongodb: string;
   database: string;

@@ -1,7 +1,7 @@
 /**
- * Many bare connections to NATS in a process of its own, each of which answers every message with
- * one of its own: what the machine takes for that, whatever the protocol. Notifies its parent when
- * all receive; ends with it.
+ * Many bare connections to NATS in a separate process; each answers every message with one of its
+ * own. Measures what the machine takes for that, independent of the protocol. Notifies its parent
+ * when all receive; ends with it.
  */
 import { natsOptions } from '@silo/events/nats-options.ts';
 import { connect } from 'nats';

@@ -38,7 +38,7 @@ export async function fanOut(
   });
 }
 
-/** NATS without anything of ours. */
+/** NATS without any code of Silo. */
 export class BareMessages implements AsyncDisposable {
   readonly #requester: NatsConnection;
   readonly #answering: NatsConnection;
@@ -57,7 +57,7 @@ export class BareMessages implements AsyncDisposable {
     return opened;
   }
 
-  /** A message to another connection, and the answer to it. */
+  /** A message to another connection, and its answer. */
   roundTrip(): Operation {
     return () => this.#requester.request(subject, undefined, { timeout: answerWithinMs });
   }

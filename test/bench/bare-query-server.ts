@@ -1,6 +1,6 @@
 /**
- * Bare grpc-js over TLS, in a process of its own: `find` answers `QueryEvents` with the events of a
- * bare find, `bytes` answers the bytes of such an answer at once. Sends its parent their addresses;
+ * Bare grpc-js over TLS, in a separate process: `find` answers `QueryEvents` with the events of a
+ * bare find, `bytes` answers with stored bytes of such an answer. Sends its parent their addresses;
  * ends with it.
  */
 import { type MethodDefinition, Server, type sendUnaryData } from '@grpc/grpc-js';
@@ -12,7 +12,7 @@ import {
 import { serverCredentials, type TlsFiles } from '@silo/rpc/tls.ts';
 import { BareEvents, newestByHost, type StoredEvent } from './captured.ts';
 
-/** `database` is the one that holds the events of `projectId`, and more. */
+/** `database` contains the events of `projectId`, among others. */
 export type BareQueryOptions = {
   tls: TlsFiles;
   mongodb: string;

@@ -9,7 +9,7 @@ import {
 } from 'mongodb';
 import type { Operation } from './measure.ts';
 
-/** As many connections as a service has; majority, like all that services do. */
+/** As many connections as a service, and majority reads and writes, as in all services. */
 const options: MongoClientOptions = {
   maxPoolSize: 100,
   readConcern: { level: 'majority' },
@@ -20,15 +20,15 @@ type Any = Collection<Document & { _id: string }>;
 type Statement = (session: ClientSession) => Promise<unknown>;
 
 /**
- * A document that a bare transaction changes, of which it adds a copy, or swaps one: removes the
- * copy that is there and adds another.
+ * A bare transaction changes a document, adds a copy of it, or swaps one: removes an existing copy
+ * and adds another.
  */
 export type BareWrite = { kind: 'change' | 'add' | 'swap'; collection: string; sample: Document };
 
-/** What numbering writes: samples of the log's counter, of an event with its number, and the outbox. */
-export type BareNumbering = { counter: Document; event: Document; outbox: string };
+/** The writes of sequencing: samples of the log's counter, of a sequenced event, and the outbox. */
+export type BareSequencing = { counter: Document; event: Document; outbox: string };
 
-/** MongoDB without anything of ours: what the floors are made of. */
+/** MongoDB without any code of Silo, for the floors. */
 export class Bare implements AsyncDisposable {
   readonly #client: MongoClient;
   readonly #db: Db;
@@ -38,7 +38,7 @@ export class Bare implements AsyncDisposable {
     this.#db = client.db(database);
   }
 
-  /** Works in a database of its own. */
+  /** Uses its own database. */
   static async open(url: string, database: string): Promise<Bare> {
     const client = new MongoClient(url, options);
     await client.connect();
@@ -61,16 +61,16 @@ export class Bare implements AsyncDisposable {
   }
 
   /**
-   * A bare numbering transaction, of one group: takes the first document of the outbox (which a
-   * transaction before must have added), changes the counter, adds the event, removes the group.
+   * A bare sequencing transaction for one group: reads the first document of the outbox (which an
+   * earlier transaction must have added), changes the counter, adds the event, removes the group.
    */
-  async numbering({ counter, event, outbox }: BareNumbering): Promise<Operation> {
+  async sequencing({ counter, event, outbox }: BareSequencing): Promise<Operation> {
     const groups = await this.#collection(outbox);
     const count = await this.#statement({ kind: 'change', collection: 'log', sample: counter });
     const number = await this.#statement({ kind: 'add', collection: 'events', sample: event });
     return this.#transaction(async (session) => {
       const group = await groups.findOne({}, { session, sort: { _id: 1 } });
-      if (group === null) throw new Error('there is nothing to be numbered');
+      if (group === null) throw new Error('there is nothing to sequence');
       await count(session);
       await number(session);
       await groups.deleteOne({ _id: group._id }, { session });
@@ -109,7 +109,8 @@ export class Bare implements AsyncDisposable {
   }
 
   async #collection(name: string): Promise<Any> {
-    // Made beforehand: a transaction that makes a collection conflicts with all others.
+    // Created beforehand, because a transaction that creates a collection conflicts with all
+    // others.
     const known = await this.#db.listCollections({ name }, { nameOnly: true }).toArray();
     if (known.length === 0) await this.#db.createCollection(name).catch(() => {});
     return this.#db.collection(name);

@@ -19,12 +19,12 @@ export const subjectPrefix = 'silo.v1';
 const warmUpRoundsDefault = 300;
 const manyCalls = '1000000000';
 
-/** What rows measure on. Each part is started when the first row needs it. */
+/** The deployment that rows measure. Each part is started when the first row needs it. */
 export class Bench implements AsyncDisposable {
   readonly directory: string;
-  /** How many events rows about stored events query; undefined: as many as each row says. */
+  /** Number of events that rows about stored events query; undefined: each row's own number. */
   readonly events: number | undefined;
-  /** How many cutovers rows about them measure; undefined: as many as each row says. */
+  /** Number of cutovers that rows about them measure; undefined: each row's own number. */
   readonly cutovers: number | undefined;
   readonly #warmUpRounds: number;
   readonly #started = new AsyncDisposableStack();
@@ -35,8 +35,8 @@ export class Bench implements AsyncDisposable {
   #againstBuild: Promise<string> | undefined;
 
   /**
-   * `directory` holds everything that the run leaves behind; `against` is a commit; `warmUpRounds`
-   * are of the services.
+   * `directory` contains all files of the run; `against` is a commit; `warmUpRounds` are those of
+   * the services.
    */
   constructor(
     directory: string,
@@ -59,44 +59,44 @@ export class Bench implements AsyncDisposable {
     this.#against = against;
   }
 
-  /** Runs `npm start` of a build. The end of the run stops it, if nothing did before. */
+  /** Runs `npm start` of a build. It is stopped at the latest at the end of the run. */
   startBuild(build: string, state: string): Promise<StartedBuild> {
     return startBuild(build, state, (stop) => this.#started.defer(stop));
   }
 
-  /** The directory of the build of the commit that the present one is compared with. */
+  /** The directory of the build of the commit to compare with. */
   againstBuild(): Promise<string> {
     if (this.#against === undefined) throw new TypeError('no commit to compare with was named');
     this.#againstBuild ??= unpackBuild(this.#against, join(this.directory, 'against'));
     return this.#againstBuild;
   }
 
-  /** The connection string of the one mongod that all rows, and their floors, share. */
+  /** The connection string of the one mongod for all rows and their floors. */
   async mongodb(): Promise<string> {
     this.#mongod ??= this.#startMongod();
     return (await this.#mongod).url;
   }
 
-  /** The URL of the one nats-server that all rows, and their floors, share. */
+  /** The URL of the one nats-server for all rows and their floors. */
   async nats(): Promise<string> {
     this.#nats ??= this.#startNats();
     return (await this.#nats).url;
   }
 
-  /** Of the servers that all rows share. */
+  /** The process ids of the shared servers. */
   async serverPids(): Promise<{ mongod: number; nats: number }> {
     const [mongod, nats] = [await this.#mongod, await this.#nats];
     if (mongod === undefined || nats === undefined) throw new TypeError('they are not started');
     return { mongod: mongod.pid, nats: nats.pid };
   }
 
-  /** The four services, as processes of their own, on those servers, when they have warmed up. */
+  /** The four services as separate processes on those servers, after they have warmed up. */
   silo(): Promise<Silo> {
     this.#silo ??= this.#startSilo();
     return this.#silo;
   }
 
-  /** An HTTP edge in a process of its own, beside those services. Who starts it stops it. */
+  /** An HTTP edge in a separate process, in addition to those services. The caller stops it. */
   async startEdge(): Promise<EdgeApart> {
     const silo = await this.silo();
     const [mongod, nats] = [await this.#mongod, await this.#nats];
@@ -109,7 +109,7 @@ export class Bench implements AsyncDisposable {
     });
   }
 
-  /** A certificate of the services' own CA, for a further client. */
+  /** A certificate of the services' own CA, for another client. */
   async certificate(role: CertificateRole, name: string): Promise<TlsFiles> {
     const directory = join(this.directory, 'silo', 'certificates');
     const authority = await openCertificateAuthority(directory, { region });
@@ -155,15 +155,18 @@ function environmentOfServices(): NodeJS.ProcessEnv {
   const { MONGODB_URL, NATS_URL, ...inherited } = process.env;
   return {
     ...{ ...inherited, REGION: region, NATS_SUBJECT_PREFIX: subjectPrefix },
-    // One account makes all calls of a row, as many as the machine can serve.
+    // One account makes all calls of a row, at the highest rate that the machine can serve.
     ...{ RATE_ACCOUNT_CALLS: manyCalls, RATE_ORGANIZATION_CALLS: manyCalls },
   };
 }
 
-/** A first run may download for a while. Beside the table, which goes to standard output. */
+/**
+ * A first run may download for a while; this is printed separately from the table on standard
+ * output.
+ */
 function report(line: string): void {
   console.error(line);
 }
 
-/** Ports and processes are of no interest here. */
+/** The lines about ports and processes are dropped. */
 function quiet(): void {}

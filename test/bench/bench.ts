@@ -59,7 +59,7 @@ function choose(names: readonly string[]): readonly Row[] {
   return rows.filter((row) => meant.includes(row) && isRunnable(row));
 }
 
-/** The row of that name; where there is none, those whose names begin with it. */
+/** The row with this name; if there is none, the rows whose names begin with it. */
 function rowsOf(name: string): readonly Row[] {
   const exact = rows.filter((row) => row.name === name);
   return exact.length > 0 ? exact : rows.filter((row) => row.name.startsWith(`${name}-`));
@@ -110,7 +110,7 @@ function numberOf(option: 'events' | 'cutovers' | 'warm-up', min: number): numbe
   throw new RangeError(`--${option} takes a number of at least ${min}`);
 }
 
-/** Leaves nothing behind. */
+/** Stops everything and removes all files. */
 async function giveUp(bench: Bench, directory: string): Promise<void> {
   await bench[Symbol.asyncDispose]();
   await rm(directory, { recursive: true, force: true });

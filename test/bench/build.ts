@@ -9,14 +9,14 @@ import { childrenOf, type Usage, usageOfTree } from './usage.ts';
 const run = promisify(execFile);
 const readyWithinMs = 180_000;
 
-/** The directory of the build that the benchmark itself belongs to. */
+/** The directory of the build that contains this benchmark. */
 export const presentBuild = resolve(import.meta.dirname, '..', '..');
 
 /** A deployment that `npm start` runs. */
 export type StartedBuild = AsyncDisposable & {
-  /** From the command to the line that says that Silo is ready. */
+  /** Time from the command to the line that says that Silo is ready. */
   readyMs: number;
-  /** CPU time and resident memory of all its processes, npm's own left out. */
+  /** CPU time and resident memory of all its processes, without npm's own. */
   usage(): Usage;
 };
 
@@ -32,8 +32,9 @@ export async function unpackBuild(revision: string, directory: string): Promise<
 }
 
 /**
- * Runs `npm start` of a build, with its state in `state`, and resolves when Silo is ready. `onSpawned`
- * gets what stops it, for a run that is interrupted before or after that.
+ * Runs `npm start` of a build, with its state in `state`, and resolves when Silo is ready.
+ * `onSpawned` receives a function that stops it, for a run that is interrupted before or after
+ * that.
  */
 export async function startBuild(
   build: string,
@@ -58,7 +59,9 @@ export async function startBuild(
   return { readyMs, usage: () => usageOfTree(starterOf(npm)), [Symbol.asyncDispose]: stop };
 }
 
-/** Without what `npm run bench` has set for this process, and without servers of somebody else. */
+/**
+ * Without the variables that `npm run bench` has set for this process, and without other servers.
+ */
 function environment(): NodeJS.ProcessEnv {
   const { MONGODB_URL, NATS_URL, PATH = '', ...rest } = process.env;
   const directories = PATH.split(delimiter).filter((each) => !each.endsWith('node_modules/.bin'));
@@ -78,13 +81,13 @@ async function untilReady(npm: ChildProcess): Promise<void> {
     }
   } finally {
     clearTimeout(timer);
-    // What follows is not read, and must not fill the pipe.
+    // Later output is not read, and must not fill the pipe.
     npm.stdout.resume();
   }
   throw new Error(`npm start did not become ready:\n${output.join('\n')}`);
 }
 
-/** The process that `npm start` runs, and that the others descend from. */
+/** The process that `npm start` runs, the ancestor of the others. */
 function starterOf(npm: ChildProcess): number {
   const [starter] = npm.pid === undefined ? [] : childrenOf(npm.pid);
   if (starter === undefined) throw new Error('npm start has ended');

@@ -3,7 +3,7 @@ import type { CaptureReport, CaptureSenderOptions } from './capture-sender.ts';
 
 export type Captures = Exclude<CaptureReport, { failure: string }>;
 
-/** A process that sends captures at a steady rate, whatever the answers take. */
+/** A process that sends captures at a steady rate, however long the answers take. */
 export class CaptureLoad implements AsyncDisposable {
   readonly #sender: Forked<CaptureReport>;
 
@@ -17,8 +17,8 @@ export class CaptureLoad implements AsyncDisposable {
   }
 
   /**
-   * Sends while something is done, and answers both outcomes. Rejects at the first capture that is not
-   * stored, with what `status` then says, and aborts what is done.
+   * Sends while `work` runs, and returns both results. Rejects at the first capture that is not
+   * stored, with the text of `status`, and aborts the work.
    */
   async during<T>(
     work: (signal: AbortSignal) => Promise<T>,

@@ -1,7 +1,8 @@
 /**
- * Sends captures to an HTTP edge on a schedule, in a process of its own that ends with its parent. A
- * late answer holds up no other request: what clients do elsewhere does not depend on it. The parent
- * sends `begin` and `end`; the answer is a CaptureReport, at the end or at the first failure.
+ * Sends captures to an HTTP edge on a schedule, in a separate process that ends with its parent. A
+ * late answer does not delay other requests, because other clients do not wait for it either. The
+ * parent sends `begin` and `end`; the answer is a CaptureReport, at the end or at the first
+ * failure.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { batchBody, HttpClient } from './http-load.ts';
@@ -14,20 +15,23 @@ export type CaptureSenderOptions = {
   eventsPerRequest: number;
 };
 
-/** A request that was answered: when it was sent, by the machine's clock, and how long it waited. */
+/**
+ * A request that was answered: the time at which it was sent, by the machine's clock, and how long
+ * it waited.
+ */
 export type SentCapture = { atMs: number; tookMs: number };
 
 export type CaptureReport =
   | { failure: string }
   | {
       sent: SentCapture[];
-      /** How many requests waited at the same time, at most. */
+      /** Maximum number of requests that waited at the same time. */
       waitingMax: number;
-      /** By how much a request was sent later than the schedule has it, at most. */
+      /** Maximum delay of a request behind the schedule. */
       lateMsMax: number;
     };
 
-/** A request waits for some 8 s at most: more are a failure of another kind. */
+/** A request waits for at most about 8 s; more waiting requests are another kind of failure. */
 const waitingLimit = 400;
 const batchCount = 20;
 const stored = JSON.stringify({ status: 1 });
@@ -43,7 +47,7 @@ async function send(): Promise<CaptureReport> {
   const { url, token, requestsPerSecond } = options;
   const sent: SentCapture[] = [];
   const failed = Promise.withResolvers<never>();
-  failed.promise.catch(() => {}); // looked at after each pause
+  failed.promise.catch(() => {}); // checked after each pause
   let failure: string | undefined;
   const waiting = new Set<Promise<void>>();
   let [waitingMax, lateMsMax] = [0, 0];

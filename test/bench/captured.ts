@@ -15,12 +15,14 @@ const batchSize = 1_000;
 const samplesOfJson = 1_000;
 const spanMs = 30 * 24 * 60 * 60 * 1_000;
 
-/** A stored event: what a floor's events are copies of. */
+/** A stored event, the sample for the events of a floor. */
 export type StoredEvent = Document & { _id: { project: string; uuid: Binary }; time: Date };
 
 export type EventClient = Disposable & Connected<EventServiceClient>;
 
-/** The service's events over public gRPC, on one connection. Each call names its caller by `as`. */
+/**
+ * The service's events over public gRPC, on one connection. Each call sets its caller with `as`.
+ */
 export function eventClient(
   { endpoints: { ca, services } }: Pick<Silo, 'endpoints'>,
   address = services.project.public,
@@ -36,7 +38,9 @@ export function as(credential: string): CallOptions {
   return { metadata: { authorization: `Bearer ${credential}` } };
 }
 
-/** The stored documents of events that are captured for it, in the project of the token. */
+/**
+ * The stored documents of events that are captured for this purpose, in the project of the token.
+ */
 export async function captureSamples(
   silo: Pick<Silo, 'endpoints'>,
   live: Live,
@@ -61,7 +65,7 @@ export async function captureSamples(
     .toArray();
 }
 
-/** A copy of a stored event, as another event. */
+/** A copy of a stored event with another id. */
 function copyOf(sample: StoredEvent, project: string, time = new Date()): StoredEvent {
   const uuid = new Binary(
     Buffer.from(webUuid(time).replaceAll('-', ''), 'hex'),
@@ -70,7 +74,10 @@ function copyOf(sample: StoredEvent, project: string, time = new Date()): Stored
   return { ...sample, _id: { project, uuid }, time };
 }
 
-/** So many copies of samples in turn, of projects in turn, spread over the last 30 days in their order. */
+/**
+ * This number of copies, of samples and projects in turn, spread over the last 30 days in their
+ * order.
+ */
 export function* copies(
   samples: readonly StoredEvent[],
   projectIds: readonly string[],
@@ -78,7 +85,7 @@ export function* copies(
 ): Generator<StoredEvent> {
   const startMs = Date.now() - spanMs;
   for (let index = 0; index < count; index++) {
-    // Not in step: every project gets every sample.
+    // Shifted, so that every project gets every sample.
     const turn = Math.floor(index / projectIds.length);
     const sample = samples[(index + turn) % samples.length];
     const projectId = projectIds[index % projectIds.length];
@@ -101,7 +108,7 @@ export async function newestByHost(
     .toArray();
 }
 
-/** MongoDB without anything of ours, for the floors of rows about events. */
+/** MongoDB without any code of Silo, for the floors of rows about events. */
 export class BareEvents implements AsyncDisposable {
   readonly #client: MongoClient;
   readonly #db: Db;
@@ -129,13 +136,15 @@ export class BareEvents implements AsyncDisposable {
     );
   }
 
-  /** Stores events as durably as a capture does. */
+  /** Stores events as durably as a capture. */
   async insert(events: StoredEvent[]): Promise<void> {
     const writeConcern = { w: 'majority', journal: true } as const;
     await this.collection.insertMany(events, { ordered: false, writeConcern });
   }
 
-  /** Stores events as fast as the server takes them: for what is there before a row begins. */
+  /**
+   * Stores events as fast as the server accepts them, for the data that exist before a row begins.
+   */
   async load(events: Iterable<StoredEvent>): Promise<void> {
     const waiting = events[Symbol.iterator]();
     const loadBatches = async () => {
@@ -151,7 +160,10 @@ export class BareEvents implements AsyncDisposable {
     await Promise.all([loadBatches(), loadBatches()]);
   }
 
-  /** What an event takes on disk, once the server has written all: its document and its indexes. */
+  /**
+   * The disk space of an event, once the server has written everything: its document and its
+   * indexes.
+   */
   async bytesPerEvent(): Promise<{ document: number; indexes: number }> {
     await this.#client.db('admin').command({ fsync: 1 });
     const { count, storageSize, totalIndexSize } = await this.#db.command({
@@ -165,7 +177,7 @@ export class BareEvents implements AsyncDisposable {
   }
 }
 
-/** What an event takes on disk, and what an SDK sends for it, as text. */
+/** The disk space of an event, and the bytes that an SDK sends for it, as text. */
 export async function bytesText(events: BareEvents): Promise<string> {
   const { document, indexes } = await events.bytesPerEvent();
   const raw = webEvents(samplesOfJson);

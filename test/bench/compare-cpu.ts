@@ -4,8 +4,8 @@ import { usageOf } from './usage.ts';
 const turnsDefault = 50;
 
 /**
- * The CPU time that one unit of work takes in each process on both sides, as text: where the time
- * goes. Other work of the machine moves it less than it moves throughput.
+ * The CPU time of each process for one unit of work on both sides, as text. Other work of the
+ * machine affects it less than throughput.
  */
 export async function compareCpu(
   pids: Readonly<Record<string, number>>,
@@ -28,5 +28,5 @@ export async function compareCpu(
   return `µs of CPU per ${unit}: ${measured}; floor: ${floor}`;
 }
 
-/** `unit` is what an operation does `unitsPerCall` times; each client makes `turns` calls. */
+/** An operation does `unit` `unitsPerCall` times; each client makes `turns` calls. */
 type CpuOptions = { unit: string; unitsPerCall?: number; turns?: number };

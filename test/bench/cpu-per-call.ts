@@ -2,7 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import type { Operation } from './measure.ts';
 import { usageOf } from './usage.ts';
 
-/** CPU time is measured over so many calls, and without calls for so long. */
+/** CPU time is measured over this number of calls, and for this time without calls. */
 const calls = 200;
 const idleMs = 5_000;
 
@@ -10,8 +10,8 @@ const idleMs = 5_000;
 export type ProcessGroups = Readonly<Record<string, readonly number[]>>;
 
 /**
- * The CPU time that each group of processes takes for a call while one client calls without a pause,
- * as text: beyond what the groups take without calls, which is stated too.
+ * The CPU time of each group of processes for a call, while one client calls without a pause, as
+ * text. The time that they take without calls is subtracted, and stated too.
  */
 export async function cpuPerCall(groups: ProcessGroups, operation: Operation): Promise<string> {
   const names = Object.keys(groups);

@@ -5,9 +5,9 @@ import type { Live } from './live.ts';
 import type { Tenant } from './tenant.ts';
 
 /**
- * Makes `members` more members of each of the tenant's two organizations, half of them of both, with
- * an unrestricted key and one that is restricted to the first organization each. Straight into the
- * store, as copies of what is there: hundreds of sign-ups would take minutes.
+ * Adds `members` members to each of the tenant's two organizations, half of them to both, each with
+ * an unrestricted key and one that is restricted to the first organization. Writes copies of
+ * existing documents directly into the store, because hundreds of sign-ups would take minutes.
  */
 export async function addMembers(
   live: Live,

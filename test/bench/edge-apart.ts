@@ -9,10 +9,10 @@ import { serviceNames } from '@silo/service/config.ts';
 
 const repository = resolve(import.meta.dirname, '..', '..');
 
-/** An HTTP edge that runs alone. */
+/** An HTTP edge in a separate process. */
 export type EdgeApart = AsyncDisposable & { url: string; pid: number };
 
-/** What the services that it belongs to run on, and its certificates. */
+/** The servers and certificates of the services that it belongs to. */
 export type EdgeApartOptions = {
   silo: Silo;
   mongod: Mongod;
@@ -35,7 +35,7 @@ export async function startEdgeApart(options: EdgeApartOptions): Promise<EdgeApa
     services[name].internal,
   ]);
   const edge = new ServiceProcess({
-    // What it is to its parent, whose settings of memory go by the name.
+    // Its service for the parent, whose memory settings depend on the name.
     name: 'project',
     main: join(repository, 'services', 'project', 'main.ts'),
     workingDirectory: repository,

@@ -1,7 +1,7 @@
 /**
- * Serves empty answers twice, in a process of its own: by our server stack, and by bare grpc-js,
- * both over mTLS; besides, by our stack, the same facts to every VerifyToken. Sends its parent the
- * two addresses. Ends with its parent.
+ * Serves empty answers twice, in a separate process: with Silo's server stack, and with bare
+ * grpc-js, both over mTLS. Silo's stack also answers every VerifyToken with the same facts. Sends
+ * its parent the two addresses. Ends with its parent.
  */
 import { Server, type sendUnaryData } from '@grpc/grpc-js';
 import {
@@ -20,7 +20,7 @@ import { serverCredentials, type TlsFiles } from '@silo/rpc/tls.ts';
 import { createLogger } from '@silo/runtime/log.ts';
 import { createMetrics } from '@silo/runtime/metrics.ts';
 
-/** What VerifyToken answers. */
+/** The answer of VerifyToken. */
 export type EmptyServersOptions = { tls: TlsFiles; facts: TokenFacts };
 
 /** `host:port` of each. */
@@ -31,7 +31,7 @@ const labels = { service: 'bench', region: 'us' };
 const empty = GetHeadResponse.create();
 const verified: VerifyTokenResponse = { answer: { $case: 'facts', value: facts } };
 
-// As services start theirs: with metrics, and logging what they log.
+// Like services: with metrics, and with the usual log.
 const ours = await startServer({
   address: '127.0.0.1:0',
   internal: true,

@@ -1,20 +1,25 @@
 /**
- * Floods an HTTP edge with captures, in a process of its own: each message of its parent names where
- * to; null ends the flood. The reply says what the flood before has sent, when all of it is answered.
+ * Floods an HTTP edge with captures, in a separate process. Each message of its parent names the
+ * target; null ends the flood. The reply reports what the previous flood has sent, when all of it
+ * is answered.
  */
 import { gzipSync } from 'node:zlib';
 import { HttpClient } from './http-load.ts';
 import { webEvents } from './web-events.ts';
 
-/** `tokens` in turn; so many batches of so many events at once. */
+/** Uses `tokens` in turn; sends this number of batches of this number of events at once. */
 export type FlooderOptions = { tokens: readonly string[]; clients: number; batchSize: number };
 
-/** How long a flood took, how many batches were taken, and how many were not, by why. */
+/**
+ * The duration of a flood, the number of accepted batches, and the numbers of failed ones by
+ * reason.
+ */
 export type Flood = { durationMs: number; taken: number; failed: Record<string, number> };
 
 const { tokens, clients, batchSize }: FlooderOptions = JSON.parse(process.argv[2] ?? '');
 const http = new HttpClient();
-// Without UUID and timestamp an event gets its own each time: one body serves for all of a flood.
+// Without UUID and timestamp an event gets new ones each time, so one body serves for a whole
+// flood.
 const bodies = tokens.map((token, seed) => {
   const batch = webEvents(batchSize, seed).map(({ name, distinctId, properties }) => ({
     ...{ event: name, distinct_id: distinctId, properties: JSON.parse(properties) },
@@ -32,7 +37,7 @@ process.on('message', async ({ url }: { url: string | null }) => {
 process.once('disconnect', () => process.exit());
 process.send?.(none);
 
-/** Begins, and returns how it is ended when the first batch is answered. */
+/** Begins, and when the first batch is answered returns a function that ends the flood. */
 async function flood(url: string): Promise<() => Promise<Flood>> {
   const startMs = performance.now();
   const counts: Flood = { durationMs: 0, taken: 0, failed: {} };

@@ -1,7 +1,7 @@
 /**
- * Many guards in a process of its own, each with its own lease, connections and memory, as other
- * products have them. Notifies its parent when all have a read lease; then follows its commands.
- * Gives the leases back and ends with its parent.
+ * Many guards in a separate process, each with its own lease, connections and memory, like those of
+ * other products. Notifies its parent when all have a read lease; then follows its commands.
+ * Releases the leases and ends with its parent.
  */
 import { setTimeout as pause } from 'node:timers/promises';
 import { waitUntil } from '@silo/embedded/wait-until.ts';
@@ -17,10 +17,10 @@ export type GuardFleetOptions = {
   tls: TlsFiles;
 };
 
-/** `verify`: every guard verifies these tokens from now on, when it has seen each once. */
+/** `verify`: every guard verifies these tokens from now on, once it has looked each up. */
 export type Order = { kind: 'verify'; tokens: readonly string[] } | { kind: 'stop' };
 
-/** Of all guards together since the last order was carried out. */
+/** Totals of all guards since the last order was executed. */
 export type Report = {
   memory: number;
   owners: number;
@@ -28,11 +28,11 @@ export type Report = {
   refused: number;
 };
 
-/** Other products' guards do not all start in the same second. */
+/** Guards of other products do not all start in the same second. */
 const startedAtOnce = 10;
 const viewsWithinMs = 60_000;
 const warmUpAtOnce = 20;
-/** Each guard verifies so many tokens in one turn, so often. */
+/** The number of tokens that each guard verifies in one turn, and the interval. */
 const perTurn = 10;
 const turnMs = 50;
 
@@ -43,7 +43,9 @@ const fleet: Guard[] = [];
 while (fleet.length < options.guards) {
   const more = Math.min(startedAtOnce, options.guards - fleet.length);
   for (let index = 0; index < more; index++) fleet.push(openGuard(fleet.length));
-  await waitUntil('a view for each guard', async () => requireViews(), { withinMs: viewsWithinMs });
+  await waitUntil('a read lease for each guard', async () => requireViews(), {
+    withinMs: viewsWithinMs,
+  });
 }
 
 let verifying: AbortController | undefined;
@@ -89,7 +91,7 @@ async function warmUp(guard: Guard, tokens: readonly string[]): Promise<void> {
   }
 }
 
-/** A steady pace, until the signal. */
+/** Verifies at a steady pace, until the signal. */
 async function verify(tokens: readonly string[], signal: AbortSignal): Promise<void> {
   for (let next = 0; !signal.aborted; next += perTurn) {
     for (const guard of fleet) {
@@ -107,7 +109,7 @@ async function verifyOne(guard: Guard, token: string, signal: AbortSignal): Prom
     const { allowed } = await guard.verifyToken(token, signal);
     if (!allowed) refused++;
   } catch {
-    // The guard counts it among those that failed.
+    // The guard counts it as failed.
   }
 }
 

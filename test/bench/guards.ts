@@ -2,19 +2,19 @@ import { type Forked, startForked } from '../harness/forked.ts';
 import type { Bench } from './bench-servers.ts';
 import type { GuardFleetOptions, Order, Report } from './guard-fleet.ts';
 
-/** Guards that live beside those of the services: in one process, each on its own. */
+/** Guards in addition to those of the services, in one process, independent of each other. */
 export type Guards = AsyncDisposable & {
   pid: number;
-  /** From when this resolves every guard verifies these tokens at a steady pace. */
+  /** Once this resolves, every guard verifies these tokens at a steady pace. */
   verify(tokens: readonly string[]): Promise<void>;
   /** Ends the verification, and returns its result. */
   stop(): Promise<Report>;
 };
 
-/** Guards of the four services, which are always there. */
+/** The guards of the four services, which always exist. */
 export const embeddedGuards = 4;
 
-/** Resolves when all of them have a view. Disposing gives their leases back. */
+/** Resolves when all of them have a read lease. Disposing releases their leases. */
 export async function startGuards(bench: Bench, guards: number): Promise<Guards> {
   const { endpoints } = await bench.silo();
   const { services, ca, guard } = endpoints;

@@ -4,14 +4,14 @@ import type { CapturedEvent } from '@silo/protos/gen/silo/project/v1/event_servi
 import type { Load } from './measure.ts';
 
 const answerWithinMs = 20_000;
-// A body is there before it is measured: how fast it was packed is of no interest.
+// Bodies are made before they are measured, so their packing need not be fast.
 const gzipLevel = 1;
 
 /** Sends POST requests on connections that are kept open: as many as there are clients. */
 export class HttpClient implements Disposable {
   readonly #agent = new Agent({ keepAlive: true });
 
-  /** Rejects where the answer has another status. */
+  /** Rejects if the answer has another status. */
   post(
     url: string,
     body: Buffer,
@@ -49,7 +49,9 @@ export class HttpClient implements Disposable {
   }
 }
 
-/** Bodies that are sent one after the other, each made once: some ahead, the others when needed. */
+/**
+ * Bodies that are sent one after another, each made once: some in advance, the others when needed.
+ */
 export class Bodies {
   readonly #make: (turn: number) => Buffer;
   readonly #ready: Buffer[];
@@ -71,7 +73,7 @@ export class Bodies {
   }
 }
 
-/** The body of a batch as SDKs send it to `/batch`, by gzip. */
+/** The body of a batch as SDKs send it to `/batch`, with gzip. */
 export function batchBody(token: string, events: readonly CapturedEvent[]): Buffer {
   const batch = events.map(({ name, distinctId, uuid, timestamp, properties }) => ({
     ...{ event: name, distinct_id: distinctId, uuid, timestamp },

@@ -2,11 +2,11 @@ import type { Silo } from '@silo/embedded/silo.ts';
 import { waitUntil } from '@silo/embedded/wait-until.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 import { type Collection, type Document, type Filter, MongoClient } from 'mongodb';
-import type { BareNumbering } from './bare.ts';
+import type { BareSequencing } from './bare.ts';
 
 type Stored = { [field: string]: unknown; _id: string | Uint8Array };
 
-/** The stored documents of a running deployment: what the floors' documents are copies of. */
+/** The stored documents of a running deployment, the samples for the floors' documents. */
 export class Live implements AsyncDisposable {
   readonly #client: MongoClient;
 
@@ -18,7 +18,7 @@ export class Live implements AsyncDisposable {
     return this.#client.db(`silo_${service}`).collection<T>(name);
   }
 
-  /** The one document that matches, once there is one. */
+  /** The one document that matches, once it exists. */
   async find(service: ServiceName, name: string, filter: Filter<Stored>): Promise<Document> {
     return await waitUntil(
       `a document in ${service}.${name}`,
@@ -31,22 +31,24 @@ export class Live implements AsyncDisposable {
     );
   }
 
-  /** The outbox's document of one group of events, as it was before it was numbered. */
+  /** The outbox's document of one group of events, as it was before it was sequenced. */
   async outboxGroup(
     service: ServiceName,
     events: readonly string[],
     subject: string,
   ): Promise<Document> {
-    const numbered = await Promise.all(events.map((event) => this.#event(service, event, subject)));
-    const { time, actor, correlationId } = numbered[0] ?? {};
+    const sequenced = await Promise.all(
+      events.map((event) => this.#event(service, event, subject)),
+    );
+    const { time, actor, correlationId } = sequenced[0] ?? {};
     return {
       ...{ time, actor, correlationId },
-      events: numbered.map(({ id, event, body }) => ({ id, event, subject, body })),
+      events: sequenced.map(({ id, event, body }) => ({ id, event, subject, body })),
     };
   }
 
-  /** What numbering such an event writes. */
-  async numbering(service: ServiceName, event: string, subject: string): Promise<BareNumbering> {
+  /** The writes of sequencing such an event. */
+  async sequencing(service: ServiceName, event: string, subject: string): Promise<BareSequencing> {
     return {
       counter: await this.find(service, 'log', {}),
       event: await this.#event(service, event, subject),

@@ -6,23 +6,23 @@ export type Operation = () => Promise<unknown>;
 /** Milliseconds that one operation took. */
 export type Latencies = { p50Ms: number; p99Ms: number };
 
-/** Work that many clients do at once, each one operation after another. */
+/** Work of many concurrent clients, each one operation after another. */
 export type Load = {
   clients: number;
   operation(client: number): Promise<unknown>;
-  /** Ends a round: what it still waits for counts as the round's time. */
+  /** Ends a round; the time that it waits counts for the round. */
   drain?: Operation;
 };
 
-/** What was measured, and what it is measured against. */
+/** A measured value, and the value that it is compared with. */
 export type Compared<T> = { floor: T; measured: T };
 
-/** Operations per second of both sides in one round, and how far the other rounds' ratios spread. */
+/** Operations per second of both sides in one round, and the range of the other rounds' ratios. */
 export type Throughputs = Compared<number> & { lowestRatio: number; highestRatio: number };
 
 /**
- * Latencies of two operations, in turns of a few calls each on the same machine, so that what else
- * the machine does hits both alike. The order changes from round to round.
+ * Compares the latencies of two operations, in turns of a few calls each on the same machine, so
+ * that other work of the machine affects both alike. The order changes from round to round.
  */
 export async function compareLatencies(
   operations: Compared<Operation>,
@@ -36,9 +36,12 @@ export async function compareLatencies(
     rounds?: number;
     callsPerTurn?: number;
     warmUpRounds?: number;
-    /** What each call of either side needs first, and is no part of it. */
+    /** Preparation of each call of either side, which is not measured. */
     before?: Operation;
-    /** Between turns: what one side leaves to be done behind its answer does not burden the other. */
+    /**
+     * Pause between turns, so that work that one side leaves after its answers does not affect the
+     * other.
+     */
     settleMs?: number;
   } = {},
 ): Promise<Compared<Latencies>> {
@@ -58,8 +61,8 @@ export async function compareLatencies(
 }
 
 /**
- * Operations per second of two loads that take turns. Answered is the round whose ratio is the
- * median: both sides of one round saw the same machine.
+ * Compares the operations per second of two loads that take turns. Returns the round with the
+ * median ratio, because both sides of one round saw the same machine.
  */
 export async function compareThroughputs(
   loads: Compared<Load>,
@@ -95,7 +98,7 @@ async function throughput({ clients, operation, drain }: Load, roundMs: number):
   return done / ((performance.now() - startMs) / 1_000);
 }
 
-/** A B, then B A: a drift within the round favours neither. */
+/** The order is A B, then B A, so that a drift within the round favours neither. */
 function turns(round: number): readonly (keyof Compared<unknown>)[] {
   return round % 2 === 0 ? ['floor', 'measured'] : ['measured', 'floor'];
 }
@@ -122,7 +125,7 @@ export function quantile(values: readonly number[], share: number): number {
   );
 }
 
-/** What stands so far into the list, from 0 for the first to 1 for the last. */
+/** The element at this fraction of the list, from 0 for the first to 1 for the last. */
 function at<T>(sorted: readonly T[], share: number): T | undefined {
   return sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))];
 }

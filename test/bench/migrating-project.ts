@@ -33,12 +33,12 @@ type BenchRegion = Pick<Clients, 'signUp' | 'internal'> & {
 export type Cutover = {
   /** When the migration began to copy. */
   startMs: number;
-  /** From when to when the source held captures. */
+  /** The period in which the source held captures. */
   holdFromMs: number;
   holdUntilMs: number;
-  /** For how long captures were held, as the destination's record has it. */
+  /** How long captures were held, by the destination's record. */
   holdMs: number;
-  /** More than 1: some were given up. */
+  /** If more than 1, some attempts failed. */
   attempts: number;
 };
 
@@ -54,11 +54,11 @@ const hopeless: readonly MigrationState[] = [
   MigrationState.MIGRATION_STATE_FAILED,
 ];
 
-/** A project with events that migrates between two whole deployments, which are there for it alone. */
+/** A project with events that migrates between two whole deployments, which exist only for it. */
 export class MigratingProject implements AsyncDisposable {
   readonly #started: AsyncDisposable;
   readonly #migrant: Migrant<BenchRegion>;
-  /** Events from then on were captured. */
+  /** Events since then were captured. */
   readonly #loadTime: Date;
 
   private constructor(started: AsyncDisposable, { migrant, loadTime }: Loaded) {
@@ -67,7 +67,7 @@ export class MigratingProject implements AsyncDisposable {
     this.#loadTime = loadTime;
   }
 
-  /** Starts both regions, has them warm up, and loads so many events. */
+  /** Starts both regions, warms them up, and loads this number of events. */
   static async open(bench: Bench, eventCount: number): Promise<MigratingProject> {
     await using stack = new AsyncDisposableStack();
     const regions = stack.use(
@@ -75,7 +75,7 @@ export class MigratingProject implements AsyncDisposable {
         log: () => {},
         signal: AbortSignal.timeout(withinMs),
         parentDirectory: bench.directory,
-        // A request that waits has a connection of its own, and all come from one address.
+        // A request that waits has its own connection, and all come from one address.
         settings: generousLimitVariables,
       }),
     );
@@ -89,7 +89,7 @@ export class MigratingProject implements AsyncDisposable {
     return new MigratingProject(stack.move(), loaded);
   }
 
-  /** Where clients send its events: the edge of the region from which it migrates. */
+  /** The URL to which clients send its events: the edge of the source region. */
   get captureUrl(): string {
     return `${this.#migrant.from.endpoints.edge}/batch`;
   }
@@ -98,7 +98,7 @@ export class MigratingProject implements AsyncDisposable {
     return this.#migrant.projectToken;
   }
 
-  /** To the other region, and back. */
+  /** Migrates to the other region, and back. */
   async migrateAndRollBack(signal: AbortSignal): Promise<{ there: Cutover; back: Cutover }> {
     const { from, to } = this.#migrant;
     const { id, cutover: there } = await this.#migrate(signal);
@@ -106,12 +106,15 @@ export class MigratingProject implements AsyncDisposable {
     return { there, back: await cutoverOf(present(migration), { from: to, to: from }, signal) };
   }
 
-  /** To the other region. */
+  /** Migrates to the other region. */
   async migrate(signal: AbortSignal): Promise<Cutover> {
     return (await this.#migrate(signal)).cutover;
   }
 
-  /** Removes what was captured, in both regions; it must be so many events where it came back to. */
+  /**
+   * Removes captured events in both regions; in the region of the project there must be this
+   * number.
+   */
   async removeCaptured(count: number): Promise<void> {
     const { from, to, projectId } = this.#migrant;
     const captured = { '_id.project': projectId, time: { $gte: this.#loadTime } };
@@ -121,7 +124,7 @@ export class MigratingProject implements AsyncDisposable {
     for (const { events } of [from, to]) await events.collection.deleteMany(captured, { hint });
   }
 
-  /** How far the last migration is, or was, at both ends: for people. */
+  /** The state of the last migration at both ends, for people. */
   async status(): Promise<string> {
     const { from, to, projectId } = this.#migrant;
     const ends = [from, to].map(async ({ region, live }) => {
@@ -148,7 +151,7 @@ function recordsOf(live: Live): Collection<MigrationDocument> {
   return live.collection<MigrationDocument>('project', migrationsName);
 }
 
-/** Makes a project, and loads so many events into its region. */
+/** Creates a project, and loads this number of events into its region. */
 async function load(
   ends: Ends<BenchRegion>,
   samples: readonly StoredEvent[],
@@ -162,7 +165,7 @@ async function load(
 async function connectTo(endpoints: Endpoints, stack: AsyncDisposableStack): Promise<BenchRegion> {
   const { ca, services, staff, mongodb, region } = endpoints;
   const clients = stack.adopt(connectClients(services, { ca, ...staff }), (each) => each.close());
-  // Each call of it opens channels of its own.
+  // Each call of it opens its own channels.
   const internal = clients.internal();
   return {
     ...{ signUp: clients.signUp, internal: () => internal },
@@ -172,7 +175,7 @@ async function connectTo(endpoints: Endpoints, stack: AsyncDisposableStack): Pro
   };
 }
 
-/** Waits until a migration that has begun is done, and neither end has anything left to do for it. */
+/** Waits until a migration is done, and neither end has anything left to do for it. */
 async function cutoverOf(
   { id }: Migration,
   { from, to }: Ends<BenchRegion>,

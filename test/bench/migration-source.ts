@@ -1,6 +1,6 @@
 /**
- * Serves a project's events to another region, as the project service does, in a process of its own
- * that ends with its parent. Sends the parent its address.
+ * Serves a project's events to another region, like the project service, in a separate process that
+ * ends with its parent. Sends the parent its address.
  */
 import { connectMongo } from '@silo/mongo/connect.ts';
 import { pullEvents } from '@silo/project-service/handlers/peer/pull-events.ts';

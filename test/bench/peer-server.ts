@@ -1,5 +1,5 @@
 /**
- * Runs Parse Server from a directory where npm has installed it, in a process of its own. Sends its
+ * Runs Parse Server from a directory where npm has installed it, in a separate process. Sends its
  * parent its URL; ends with it.
  */
 import { createServer, type RequestListener } from 'node:http';

@@ -1,6 +1,6 @@
 /**
- * An HTTP/2 server over TLS that refuses every call at once and does nothing else, in a process of
- * its own: the least that an attack costs. Sends its parent its address and pid; ends with it.
+ * An HTTP/2 server over TLS that only refuses every call at once, in a separate process: the
+ * minimum cost of an attack. Sends its parent its address and pid; ends with it.
  */
 import { readFileSync } from 'node:fs';
 import { constants, createSecureServer } from 'node:http2';
@@ -14,7 +14,7 @@ const refusal = {
   'grpc-status': status.RESOURCE_EXHAUSTED,
 };
 
-server.on('sessionError', () => {}); // an attacker leaves as it likes
+server.on('sessionError', () => {}); // an attacker may disconnect in any way
 server.on('stream', (stream) => {
   stream.on('error', () => {});
   stream.respond(refusal, { endStream: true });

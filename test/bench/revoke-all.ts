@@ -2,7 +2,9 @@ import type { Tenant } from './tenant.ts';
 
 const readAtOnce = 10;
 
-/** Makes the token service cache the access to these projects: what follows is from memory. */
+/**
+ * Makes the token service cache the access to these projects, so that later checks are from memory.
+ */
 export async function knowAll({ tokens }: Tenant, projectIds: readonly string[]): Promise<void> {
   for (let from = 0; from < projectIds.length; from += readAtOnce) {
     const some = projectIds.slice(from, from + readAtOnce);

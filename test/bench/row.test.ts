@@ -26,7 +26,7 @@ for (const [goal, measured, reached, text] of cases) {
   });
 }
 
-test('what could not be measured reaches no goal', (t) => {
+test('a value that could not be measured reaches no goal', (t) => {
   const goal: Goal = { of: 'ratio', atMost: 2 };
   t.false(isReached(goal, resultOf(row(goal), { value: Number.NaN, floor: 1 })));
   t.false(isReached(goal, resultOf(row(goal), { value: 1 })));

@@ -1,15 +1,15 @@
 import type { Bench } from './bench-servers.ts';
 import type { Compared, Latencies, Throughputs } from './measure.ts';
 
-/** What a goal is set for, and on which side of the line it lies. */
+/** The value to which a goal applies, and its bound. */
 export type Goal = { of: 'ratio' | 'value' } & ({ atLeast: number } | { atMost: number });
 
-/** What a row measured, in the row's unit. */
+/** The measured value of a row, in the row's unit. */
 export type Measured = {
   value: number;
-  /** What the bare operations that the promise costs took, in the same run; absent: no floor. */
+  /** The value of the bare operations, in the same run; absent if there is no floor. */
   floor?: number | undefined;
-  /** For people, beside the table: spreads, counts. */
+  /** Further information for people, such as spreads and counts. */
   remark?: string | undefined;
 };
 
@@ -18,15 +18,15 @@ export type Row = {
   name: string;
   unit: string;
   goal: Goal;
-  /** What is measured, and against what, in a line. */
+  /** What is measured, and its floor, in a line. */
   about: string;
-  /** Its floor is another build: it is run only where `--against` names one. */
+  /** Whether its floor is another build: then it runs only with `--against`. */
   needsAgainst?: boolean;
   /** Runs alone: nothing else is measured meanwhile. */
   run(bench: Bench): Promise<Measured>;
 };
 
-/** One line as it is printed and written: `goal` is the bound for the ratio, or for the value. */
+/** One line as it is printed and written; `goal` is the bound for the ratio, or for the value. */
 export type Result = {
   name: string;
   value: number;
@@ -36,7 +36,7 @@ export type Result = {
   unit: string;
 };
 
-/** What a row measured, as the table has it. */
+/** The result of a row in the form of the table. */
 export function resultOf({ name, unit, goal }: Row, { value, floor }: Measured): Result {
   const bound = 'atLeast' in goal ? goal.atLeast : goal.atMost;
   const ratio = floor === undefined ? null : value / floor;
@@ -56,13 +56,13 @@ export function goalText(goal: Goal): string {
   return goal.of === 'ratio' ? `${bound}×` : bound;
 }
 
-/** Latencies as a row has them: by their medians, with the tails beside. */
+/** Latencies in the form of a row: their medians, with the tails in the remark. */
 export function milliseconds({ floor, measured }: Compared<Latencies>): Measured {
   const remark = `p99 ${measured.p99Ms.toFixed(1)}, floor's ${floor.p99Ms.toFixed(1)}`;
   return { value: measured.p50Ms, floor: floor.p50Ms, remark };
 }
 
-/** Throughputs as a row has them, with the other rounds' ratios beside. */
+/** Throughputs in the form of a row, with the other rounds' ratios in the remark. */
 export function perSecond(rates: Throughputs): Measured {
   const { measured, floor, lowestRatio, highestRatio } = rates;
   const remark = `rounds ${lowestRatio.toFixed(2)}× to ${highestRatio.toFixed(2)}×`;

@@ -5,7 +5,7 @@ import type { Load } from './measure.ts';
 const callsInFlight = 32;
 const deadlineMs = 10_000;
 
-/** One method with the request that it is called with, and what its answer must be like. */
+/** One method with its request, and the expected answer. */
 export type CalledMethod<Request, Response> = {
   method: MethodDefinition<Request, Response>;
   request: Request;
@@ -18,7 +18,7 @@ export function callLoad<Request, Response>(
   tls: TlsFiles,
   { method, request, isGood = () => true }: CalledMethod<Request, Response>,
 ): Load & Disposable {
-  // The certificate names both; an address is no server name in TLS.
+  // The certificate names both; an address cannot be a server name in TLS.
   const options = { 'grpc.ssl_target_name_override': 'localhost' };
   const client = new Client(address, clientCredentials(tls), options);
   const { path, requestSerialize, responseDeserialize } = method;

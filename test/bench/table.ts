@@ -47,7 +47,7 @@ function columns(cells: Record<keyof typeof widths, string>): string {
   ].join(' ');
 }
 
-/** Three digits that count, or whole numbers. */
+/** Three significant digits, or whole numbers. */
 function figure(value: number): string {
   return value >= 100 ? value.toFixed(0) : value.toPrecision(3);
 }

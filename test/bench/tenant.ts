@@ -21,13 +21,13 @@ export type Tenant = Disposable & {
   /** The Default Project of the first organization, and its token. */
   projectId: string;
   projectToken: string;
-  /** All projects of the first organization; those but the first one have no token yet. */
+  /** All projects of the first organization; those after the first have no token yet. */
   projectIds: readonly string[];
   projects: Connected<ProjectServiceClient>;
   tokens: Connected<ProjectTokenServiceClient>;
 };
 
-/** Signs somebody up, over public gRPC; each organization then holds `projects` projects. */
+/** Signs up over public gRPC; each organization then has `projects` projects. */
 export async function createTenant(
   { endpoints }: Pick<Silo, 'endpoints'>,
   live: Live,
@@ -98,8 +98,9 @@ async function upgrade(
 }
 
 /**
- * Copies the organization's one project so many times, counted in its slots. Straight into the
- * store: ten thousand calls would take minutes, and what is measured is what comes after them.
+ * Copies the organization's one project this number of times, and counts the copies in its slots.
+ * Written directly into the store, because ten thousand calls would take minutes and are not
+ * measured.
  */
 async function addProjects(live: Live, organizationId: string, more: number): Promise<string[]> {
   if (more <= 0) return [];
@@ -114,7 +115,10 @@ async function addProjects(live: Live, organizationId: string, more: number): Pr
   return copies.map(({ _id }) => _id);
 }
 
-/** Gives projects their tokens, and answers these in the same order: straight into the store too. */
+/**
+ * Gives projects their tokens, and returns these in the same order; also written directly into the
+ * store.
+ */
 export async function giveTokens(live: Live, projectIds: readonly string[]): Promise<string[]> {
   const given = projectIds.map((projectId) => {
     const token = newProjectToken();

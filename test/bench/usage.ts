@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 
-/** What processes have used: CPU time since their start, and memory that is resident now. */
+/** The resources of processes: CPU time since their start, and present resident memory. */
 export type Usage = { cpuMs: number; residentBytes: number };
 
 // Linux counts CPU time in hundredths of a second (USER_HZ) and memory in pages; see proc(5).
@@ -20,7 +20,7 @@ export function usageOfTree(root: number): Usage {
   };
 }
 
-/** The usage of one process. Throws when it has ended. Linux only. */
+/** The usage of one process. Throws if it has ended. Linux only. */
 export function usageOf(pid: number): Usage {
   const found = readProcess(pid);
   if (found === undefined) throw new Error(`process ${pid} has ended`);
@@ -40,7 +40,7 @@ function processes(): Process[] {
     .flatMap((name) => readProcess(Number(name)) ?? []);
 }
 
-/** Undefined where it has ended meanwhile. */
+/** Undefined if it has ended meanwhile. */
 function readProcess(pid: number): Process | undefined {
   let stat: string;
   try {
@@ -48,7 +48,7 @@ function readProcess(pid: number): Process | undefined {
   } catch {
     return undefined;
   }
-  // The program's name stands in parentheses and may hold spaces: fields are counted after it.
+  // The program's name is in parentheses and may contain spaces, so fields are counted after it.
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   const [parent, userTicks, systemTicks, pages] = [1, 11, 12, 21].map((index) =>
     Number(fields[index]),

@@ -1,8 +1,7 @@
 /**
- * Measures a guard with many cached tokens in this process, and sends the figures to its parent.
- *
- * A real guard on real NATS; its facts' owners and registry are stood in for by functions, for a
- * million projects cannot be made here.
+ * Measures a guard with many cached tokens in this process, and sends the results to its parent. A
+ * real guard on real NATS; functions replace its facts' owners and registry, because a million
+ * projects cannot be created here.
  */
 import { setImmediate as nextTurn, setTimeout as pause } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
@@ -18,14 +17,14 @@ import { hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import { median } from './measure.ts';
 import type { Measured } from './row.ts';
 
-/** `nats` is the URL of a server; `tokens`, how many are remembered. */
+/** `nats` is the URL of a server; `tokens` is the number of remembered tokens. */
 export type VerifierOptions = { nats: string; tokens: number };
 
 const rounds = 9;
 const warmUpRounds = 3;
 const callsPerRound = 200_000;
 const fillsAtOnce = 500;
-/** Below this the heap's own noise is more than what the tokens take. */
+/** With fewer, the noise of the heap exceeds the memory of the tokens. */
 const weighedMin = 1_000;
 
 setFlagsFromString('--expose-gc');
@@ -64,15 +63,17 @@ async function measure({ nats: url, tokens: count }: VerifierOptions): Promise<M
 
 type Verified = ReturnType<Guard['verifyToken']>;
 
-/** By the time that the thread had a core, and by the clock, which others' work slows down. */
+/** Rates by the thread's CPU time, and by the clock, which other work of the machine affects. */
 type Rates = { perCoreSecond: number; perSecond: number };
 
-/** One round: the guard has renewed its view before it, and no other turn comes in between. */
+/**
+ * One round: the guard has renewed its read lease before it, and no other turn comes in between.
+ */
 async function verifyAll(guard: Guard, tokens: Tokens): Promise<Rates> {
   const { fresh, ends } = tokens.draw(callsPerRound);
   const answers: Verified[] = Array(callsPerRound).fill(tokenRefused);
   collectGarbage();
-  await pause(1); // a renewal that is due comes first
+  await pause(1); // a renewal that is due runs first
   requireView(guard);
   const { signal } = new AbortController();
   const startMs = performance.now();
@@ -103,13 +104,13 @@ function lookUpAll(bare: ReadonlyMap<string, string>, tokens: Tokens): number {
   return callsPerRound / ((user + system) / 1_000_000);
 }
 
-/** The project that a token was answered with, at once. */
+/** The project in the answer for a token, which must come from memory. */
 function requireFromMemory(answer: Verified): string {
   if (!('allowed' in answer) || !answer.allowed) throw new Error('not answered from memory');
   return answer.projectId;
 }
 
-/** After the clock has stopped: the caller looks at what was answered. */
+/** Done after the clock has stopped: the caller checks the answers. */
 function requireOwn(projectIds: readonly string[], ends: number): void {
   const seen = projectIds.reduce((sum, projectId) => sum + lastCharacter(projectId), 0);
   if (seen !== ends) throw new Error('the answers are of other projects');
@@ -121,21 +122,21 @@ async function fill(guard: Guard, tokens: Tokens): Promise<void> {
     const until = Math.min(tokens.count, from + fillsAtOnce);
     const some = Array.from({ length: until - from }, (_, index) => tokens.at(from + index));
     await Promise.all(some.map((token) => guard.verifyToken(token, signal)));
-    // Its first answer from memory is put together from facts; warm are those that follow.
+    // The first answer from memory is built from facts; the later ones are warm.
     for (const token of some) requireFromMemory(guard.verifyToken(token, signal));
-    // So that the guard's timers come in between: it renews its view all the while.
+    // So that the guard's timers run in between: it keeps renewing its read lease.
     await nextTurn();
   }
   const { facts } = guard.status();
   if (facts < tokens.count) throw new Error(`the guard remembers only ${facts} facts`);
 }
 
-/** Tokens as bytes, there before anything is weighed: each look makes a new string. */
+/** Tokens as bytes, allocated before anything is measured: each look-up makes a new string. */
 class Tokens {
   readonly count: number;
   readonly #bytes: Buffer;
   readonly #lengthBytes: number;
-  /** What each token's project ends with. */
+  /** The last character of each token's project. */
   readonly #ends: Uint8Array;
 
   constructor(count: number) {
@@ -166,9 +167,7 @@ class Tokens {
     return found;
   }
 
-  /**
-   * Fresh strings of tokens drawn at random, and what their projects' last characters add up to.
-   */
+  /** New strings of random tokens, and the sum of their projects' last characters. */
   draw(calls: number): { fresh: string[]; ends: number } {
     let ends = 0;
     const fresh = Array.from({ length: calls }, () => {
@@ -180,7 +179,7 @@ class Tokens {
   }
 }
 
-/** Each token has a project of its own, and each project an organization. */
+/** Each token has its own project, and each project its own organization. */
 function projectIdOf(tokenHash: Uint8Array): string {
   return `prj_${Buffer.from(tokenHash).toString('hex').slice(0, 26)}`;
 }
@@ -192,7 +191,7 @@ function lastCharacter(text: string): number {
 function localLinks(nats: GuardLinks['nats']): GuardLinks {
   const head = { incarnation: 'bench', sequence: 0 };
   const log = { head: async () => head, read: async () => ({ events: [], head }) };
-  // As long as they may be: a round on a machine that is busy otherwise lasts no longer.
+  // As long as possible: a round takes no longer than that on a busy machine.
   const numbers = { leaseMs: 20_000, renewMs: 6_000, driftShare: 0.01 };
   const none = async () => undefined;
   return {
@@ -213,7 +212,7 @@ function localLinks(nats: GuardLinks['nats']): GuardLinks {
       }),
       ...{ key: none, organization: none, membership: none },
     },
-    // There are no other events under this name.
+    // There are no other events with this prefix.
     ...{ nats, subjectPrefix: 'bench.v1' },
   };
 }
@@ -223,8 +222,8 @@ function requireView(guard: Guard): void {
 }
 
 /**
- * The heap and the buffers in use, when what is over has been collected: the timers of factReader last a
- * few seconds.
+ * The heap and the buffers in use after garbage collection: the timers of factReader last a few
+ * seconds.
  */
 async function heapBytes(): Promise<number> {
   let leastBytes = Number.POSITIVE_INFINITY;

@@ -6,8 +6,8 @@ const atOnce = 4;
 const unnamed = { etag: '', requestId: '' };
 
 /**
- * Has the services do for a while what rows measure. They run for weeks: what counts is not how fast
- * they are before their code is compiled. `rounds` is of each of four callers.
+ * Makes the services execute for a while what rows measure. Services run for weeks, so their speed
+ * before their code is compiled does not matter. `rounds` is that of each of four callers.
  */
 export async function warmUp(silo: Silo, rounds: number): Promise<void> {
   await using live = new Live(silo);

@@ -14,8 +14,8 @@ const cities = ['Amsterdam', 'Berlin', 'Lisbon', 'Osaka', 'Toronto'];
 export const commonHost = 'app.example.com';
 
 /**
- * Events as a browser sends them, of some 670 bytes of JSON with 17 or 18 properties. The same seed
- * gives the same events, but for their UUIDs and times, which are new.
+ * Events as a browser sends them, of about 670 bytes of JSON with 17 or 18 properties. The same
+ * seed gives the same events, except for their UUIDs and times, which are new.
  */
 export function webEvents(count: number, seed = 1): CapturedEvent[] {
   const random = new SeededRandom(seed);
@@ -44,7 +44,7 @@ function webEvent(random: SeededRandom): CapturedEvent {
     $session_id: uuid(random),
     $referrer: '$direct',
     $geoip_city_name: random.pick(cities),
-    // Half of the events have an eighteenth.
+    // Half of the events have an eighteenth property.
     ...(random.chance(0.5) && { plan: random.chance(0.5) ? 'free' : 'scale' }),
   };
   const now = new Date();
@@ -57,14 +57,14 @@ function webEvent(random: SeededRandom): CapturedEvent {
   };
 }
 
-/** The same events, as others: with new UUIDs and times. */
+/** The same events with new UUIDs and times. */
 export function anew(events: readonly CapturedEvent[]): CapturedEvent[] {
   const now = new Date();
   const timestamp = now.toISOString();
   return events.map((event) => ({ ...event, uuid: webUuid(now), timestamp }));
 }
 
-/** A new UUID as posthog-js makes it: of version 7. */
+/** A new UUID as posthog-js makes it, of version 7. */
 export function webUuid(time: Date): string {
   return timeOrderedUuid(time, randomBytes(10));
 }

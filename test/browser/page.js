@@ -1,5 +1,5 @@
-// What the pages of test/browser run: posthog-js, as a site uses it. The query says how.
-// Of the site, not of this folder.
+// The script of the pages in test/browser: posthog-js, as a site uses it. The query configures it.
+// Paths are those of the site, not of this folder.
 const library = '/posthog.js';
 const { default: posthog } = await import(library);
 
@@ -13,13 +13,13 @@ addEventListener('unhandledrejection', ({ reason }) => report('error', reason));
 posthog.init(query.get('token'), {
   api_host: query.get('host'),
   autocapture: false,
-  // The SDK takes headless browsers for bots.
+  // By default the SDK treats headless browsers as bots.
   opt_out_useragent_filter: true,
   loaded: () => report('loaded', query.get('token')),
 });
 posthog.register({ plan: 'free' });
 for (let index = 0; index < Number(query.get('count')); index++) posthog.capture(`seen ${index}`);
-// One after the other, for as long as the test wants.
+// Captures one event after another, for as long as the test needs.
 if (query.has('next')) {
   for (let index = 0; (await (await fetch('/next')).text()) === 'more'; index++) {
     posthog.capture(`page ${index}`);
@@ -31,7 +31,7 @@ if (query.has('story')) {
   posthog.group('company', 'c1', { size: 3 });
   posthog.capture('grouped');
 }
-// Held open by the test until the page may leave.
+// The test holds this request open until the page may leave.
 if (query.has('leave')) {
   await fetch('/leave');
   location.href = '/left';

@@ -27,7 +27,7 @@ test.before(async () => {
   }
 });
 
-/** Rejects where the Chromium does not run the script of a page. */
+/** Rejects if the Chromium does not run the script of a page. */
 async function provePage(found: Awaited<ReturnType<typeof obtainChromium>>): Promise<void> {
   await using site = await openSite();
   await using _page = await openPage(
@@ -45,7 +45,7 @@ type Opened = {
   stored: (query?: Partial<Parameters<typeof allEvents>[1]>) => ReturnType<typeof allEvents>;
 };
 
-/** A page that sends through a front; undefined where there is no Chromium. */
+/** A page that sends through a front; undefined if there is no Chromium. */
 async function open(
   t: ExecutionContext<ScenarioContext>,
   query: Record<string, string>,
@@ -69,7 +69,7 @@ async function open(
 const namesOf = (events: Awaited<ReturnType<typeof allEvents>>) =>
   events.map(({ name }) => name).sort();
 
-/** Waits until so many events are stored, and returns the names of all. */
+/** Waits until this number of events is stored, and returns the names of all. */
 async function untilStored({ stored, front, site }: Opened, count: number): Promise<string[]> {
   return await eventually(async () => {
     const names = namesOf(await stored());
@@ -79,7 +79,7 @@ async function untilStored({ stored, front, site }: Opened, count: number): Prom
   });
 }
 
-test('what posthog-js sends arrives once and is found by $host, also when the page leaves', async (t) => {
+test('events that posthog-js sends arrive once and are found by $host, even when the page leaves', async (t) => {
   const opened = await open(t, { story: '', count: '3', leave: '' });
   if (opened === undefined) return;
   const { site, stored } = opened;
@@ -114,11 +114,11 @@ const sentAgain: { what: string; fate: Fate }[] = [
 ];
 
 for (const { what, fate } of sentAgain) {
-  test(`posthog-js sends again ${what}, and each event is stored once`, async (t) => {
+  test(`posthog-js retries ${what}, and each event is stored once`, async (t) => {
     const opened = await open(t, { count: '3' }, (index) => (index === 0 ? fate : 'answered'));
     if (opened === undefined) return;
     const { front, stored } = opened;
-    // The first request ends without success; after the next one all is there, once.
+    // The first request has no success; after the next one all events are stored, once each.
     await eventually(() => {
       if (!front.statuses.includes(200)) throw new Error(`statuses: ${front.statuses}`);
     });
@@ -129,7 +129,7 @@ for (const { what, fate } of sentAgain) {
   });
 }
 
-test('posthog-js drops what it sends with a dead token, and its page goes on', async (t) => {
+test('posthog-js drops events with a dead token, and its page continues', async (t) => {
   const opened = await open(t, { count: '3', token: newProjectToken() });
   if (opened === undefined) return;
   const { front, site, stored } = opened;

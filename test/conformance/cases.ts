@@ -5,12 +5,12 @@ import { eventually } from '../harness/eventually.ts';
 import type { Deployment } from './deployment.ts';
 import type { Decision, GuardUnderTest, Question } from './guard-under-test.ts';
 
-/** One rule of the protocol: throws where the guard breaks it. */
+/** One rule of the protocol; throws if the guard violates it. */
 export type Case = { rule: string; run(world: World): Promise<void> };
 
 const sources = ['org', 'project', 'token'] as const;
 
-/** What a case works with. */
+/** The context of a case. */
 export class World {
   readonly deployment: Deployment;
   readonly guard: GuardUnderTest;
@@ -29,7 +29,7 @@ export class World {
     return { authorize: { key, scope: 'project:read', project_id: projectId } };
   }
 
-  /** That it has not fetched in time, on a busy machine, decides nothing: then it checks again. */
+  /** A fetch that is too slow on a busy machine decides nothing, so the check is repeated. */
   async expect(question: Question, decision: Decision): Promise<void> {
     const decided = await eventually(async () => {
       const answer = await this.guard.check(question);
@@ -39,7 +39,7 @@ export class World {
     if (decided !== decision) throw new Error(`the guard says ${decided}, not ${decision}`);
   }
 
-  /** Whether the guard had to fetch anything for its answer. */
+  /** Whether the guard had to fetch facts for its answer. */
   async fetchesFor(question: Question, decision: Decision): Promise<boolean> {
     const { facts } = this.deployment;
     const before = facts.fetches;
@@ -47,7 +47,7 @@ export class World {
     return facts.fetches > before;
   }
 
-  /** Checks until memory answers. */
+  /** Repeats the check until memory answers. */
   async untilRemembered(question: Question): Promise<void> {
     await eventually(async () => {
       if (await this.fetchesFor(question, 'allowed')) throw new Error('the guard fetches');
@@ -66,7 +66,7 @@ export class World {
     });
   }
 
-  /** Waits for a renewal from now on, and answers what it said of the positions. */
+  /** Waits for the next renewal, and returns its positions. */
   async nextRenewal(): Promise<{ leaseId: string; applied: Positions; acknowledged: Positions }> {
     const { renewals } = this.deployment.registry;
     const before = renewals.length;
@@ -85,7 +85,7 @@ export class World {
     });
   }
 
-  /** Takes the token away at its owner, and answers the event that says so. */
+  /** Removes the token at its owner, and returns the corresponding event. */
   revokeToken(): readonly [name: string, body: object] {
     const { facts } = this.deployment;
     facts.hasToken = false;
@@ -99,7 +99,7 @@ function demand(isSo: boolean, otherwise: string): asserts isSo {
 
 export const cases: readonly Case[] = [
   {
-    rule: 'under a read lease, what was fetched once is answered from memory',
+    rule: 'under a read lease, a fact that was fetched once is answered from memory',
     run: async (world) => {
       await world.untilRemembered(world.token);
       await world.untilRemembered(world.access);
@@ -124,7 +124,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    rule: 'a removed member is refused, by an event of another source than the key’s',
+    rule: 'a removed member is refused, by an event of another source than that of the key',
     run: async (world) => {
       const { deployment } = world;
       await world.untilRemembered(world.access);
@@ -136,7 +136,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    rule: 'BEHIND: what is required is read from the log, and the read lease begins without another renewal',
+    rule: 'BEHIND: the required events are read from the log, and the read lease begins without another renewal',
     run: async (world) => {
       const { deployment } = world;
       await world.untilRemembered(world.token);
@@ -208,7 +208,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    rule: 'a batch that is not authentic is ignored: unknown key, wrong MAC, another subject',
+    rule: 'a batch that is not authentic is ignored: with an unknown key, a wrong MAC, or another subject',
     run: async (world) => {
       const { deployment } = world;
       await world.untilRemembered(world.token);
@@ -230,7 +230,7 @@ export const cases: readonly Case[] = [
       await world.untilAcknowledged('token');
       await world.expect(world.token, 'refused');
       const { applied } = await world.nextRenewal();
-      demand(applied.token?.sequence === sequence + 1, 'the guard is past what the log holds');
+      demand(applied.token?.sequence === sequence + 1, 'the guard is past the end of the log');
     },
   },
   {
@@ -274,7 +274,7 @@ export const cases: readonly Case[] = [
         const { leaseId } = await world.nextRenewal();
         demand(leaseId === registry.lastLease, 'the new lease is not renewed');
       });
-      // By the next one the guard has the answer of the first.
+      // The guard has the answer of the first by the time of the next one.
       await world.nextRenewal();
       demand(!(await world.fetchesFor(world.token, 'allowed')), 'the facts are gone');
     },
@@ -306,7 +306,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    rule: 'what was fetched before an event ended it is not remembered',
+    rule: 'a fact that an event ended during its fetch is not remembered',
     run: async (world) => {
       const { deployment } = world;
       const { facts } = deployment;
@@ -315,7 +315,7 @@ export const cases: readonly Case[] = [
       const early = world.guard.check(world.token);
       await eventually(() => demand(facts.held.length > 0, 'nothing is fetched'));
       const [answerEarly] = facts.held;
-      // The held fetch answers what was true when it came.
+      // The held fetch answers with the facts at the time of its arrival.
       deployment.publish('token', ...world.revokeToken());
       await world.untilAcknowledged('token');
       facts.holdsToken = false;
@@ -336,7 +336,7 @@ export const cases: readonly Case[] = [
     },
   },
   {
-    rule: 'a guard whose Acquire is not answered releases that lease too',
+    rule: 'a guard whose Acquire is not answered releases that lease, too',
     run: async ({ deployment: { registry }, guard }) => {
       registry.answers = false;
       await eventually(() => demand(registry.requested.length > 0, 'no lease is requested'));

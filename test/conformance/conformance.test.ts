@@ -1,4 +1,4 @@
-/** Our own guard keeps to the protocol that docs/guard-protocol.md describes. */
+/** Silo's own guard follows the protocol in docs/guard-protocol.md. */
 import { join } from 'node:path';
 import test from 'ava';
 import { certificate } from '../harness/certificates.ts';
@@ -23,20 +23,23 @@ for (const each of cases) {
   });
 }
 
-/** Rules that our guard breaks without one of its protections: the case of each must find that. */
+/**
+ * Rules that Silo's guard violates without one of its protections; the case of each must detect
+ * that.
+ */
 const controls = {
   'batch-within-its-head': 'an event past the head that its batch states is ignored',
-  'no-caching-stale-fetches': 'what was fetched before an event ended it is not remembered',
+  'no-caching-stale-fetches': 'a fact that an event ended during its fetch is not remembered',
 } as const;
 
 for (const [without, rule] of Object.entries(controls)) {
-  test.serial(`a guard that breaks a rule is found: ${without}`, async (t) => {
+  test.serial(`a guard that violates a rule is detected: ${without}`, async (t) => {
     const found = cases.find((each) => each.rule === rule);
     if (found === undefined) return t.fail(`no case of ${rule}`);
     const options = { ...world(), command: withoutProtection(without) };
     const broken = await eventually(async () => {
       const [ended] = await Promise.allSettled([runCase(found, options)]);
-      // What the guard fetches may come too late on a busy machine, and then shows nothing.
+      // On a busy machine the guard's fetch may come too late to show the violation.
       if (ended.status === 'fulfilled') throw new Error('the guard keeps the rule');
       return ended.reason;
     });

@@ -1,7 +1,7 @@
 /**
- * `npm run conformance -- PROGRAM [ARGUMENT ...]`: drives a guard in any language through the rules
- * of docs/guard-protocol.md, each with a deployment and a process of its own. The last line is
- * `N rules, V violations`, and the exit code 1 if V > 0.
+ * `npm run conformance -- PROGRAM [ARGUMENT ...]`: tests a guard in any language against the rules
+ * of docs/guard-protocol.md, each with its own deployment and process. The last line is `N rules, V
+ * violations`, and the exit code is 1 if V > 0.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

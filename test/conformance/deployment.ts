@@ -27,8 +27,8 @@ export type Certificates = { service: TlsFiles; guard: TlsFiles };
 const numbers = { leaseMs: 10_000, renewMs: 500, driftShare: 0.01 };
 
 /**
- * What a guard needs of a deployment, scripted: three sources, their facts and a registry behind
- * mTLS, and broadcasts on a real NATS server. What the guard acknowledges there is written down.
+ * The parts of a deployment that a guard needs, scripted: three sources, their facts and a registry
+ * behind mTLS, and broadcasts on a real NATS server. Records what the guard acknowledges there.
  */
 export class Deployment implements AsyncDisposable {
   readonly facts = new FakeFacts();
@@ -108,7 +108,7 @@ export class Deployment implements AsyncDisposable {
     this.broadcast(source, [this.sources[source].append(name, body)]);
   }
 
-  /** Makes a source's head required of every renewal. */
+  /** Requires a source's head of every renewal. */
   requireHead(source: Source): void {
     this.registry.require({ [source]: this.sources[source].head });
   }

@@ -6,7 +6,7 @@ import type { FactServiceServer as TokenFacts } from '@silo/protos/gen/silo/toke
 import { newId } from '@silo/tokens/ids.ts';
 import { fingerprintOf, hashOf, newApiKey, newProjectToken } from '@silo/tokens/secrets.ts';
 
-/** One project of one organization, its token, and the key of a member. The test takes them away. */
+/** One project of one organization, its token, and the key of a member. The test removes them. */
 export class FakeFacts {
   readonly token = newProjectToken();
   readonly key = newApiKey();
@@ -17,9 +17,9 @@ export class FakeFacts {
   hasToken = true;
   hasKey = true;
   isMember = true;
-  /** How many facts were fetched so far. */
+  /** Number of fetches so far. */
   fetches = 0;
-  /** Holds fetches of the token: each is answered by what was true when it came. */
+  /** Held fetches of the token: each is answered with the facts at the time of its arrival. */
   readonly held: (() => void)[] = [];
   holdsToken = false;
 

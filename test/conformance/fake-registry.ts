@@ -10,19 +10,19 @@ import type {
   RegistryServiceServer,
 } from '@silo/protos/gen/silo/token/internal/v1/registry_service.ts';
 
-/** A renewal that came. */
+/** A received renewal. */
 export type Renewal = { leaseId: string; applied: Positions; acknowledged: Positions };
 
-/** Leases, requirement and keys, in memory; what came is written down. */
+/** Leases, requirement and keys, in memory; records the calls. */
 export class FakeRegistry {
-  /** The ids of Acquire, whatever came of it. */
+  /** The ids of all Acquire calls, whatever their result. */
   readonly requested: string[] = [];
   readonly acquired: string[] = [];
   readonly released: string[] = [];
   readonly renewals: Renewal[] = [];
-  /** While false no call is answered. */
+  /** While false, no call is answered. */
   answers = true;
-  /** So many new ids are still refused as taken, each also when it is sent again. */
+  /** This number of further new ids is refused as taken, also when they are sent again. */
   taken = 0;
   readonly broadcastKey: MessageKey;
   readonly #numbers: LeaseNumbers;
@@ -40,7 +40,7 @@ export class FakeRegistry {
     this.#required = laterOf(this.#required, positions);
   }
 
-  /** The lease is gone, as if it had been silent for too long. */
+  /** Deletes the lease, as if it had been silent for too long. */
   lose(leaseId: string): void {
     this.#secrets.delete(leaseId);
   }
@@ -91,7 +91,7 @@ export class FakeRegistry {
       answer(null, {});
     },
     reportKeyUse: (_call, answer) => answer(null, {}),
-    // Of sources; no guard calls them.
+    // For sources; no guard calls it.
     raiseRequirement: (_call, answer) => answer(null, {}),
     awaitBarrier: (_call, answer) => answer(null, { propagation: undefined }),
   };

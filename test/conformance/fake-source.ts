@@ -14,7 +14,7 @@ import type {
 } from '@silo/protos/gen/silo/events/internal/v1/event_log_service.ts';
 import { ulid } from 'ulid';
 
-/** The log of one source, in memory: the test appends, restores and compacts it. */
+/** The log of one source in memory; the test appends to it, restores and compacts it. */
 export class FakeSource {
   readonly source: Source;
   #lives = 1;
@@ -30,14 +30,14 @@ export class FakeSource {
     return { incarnation: this.#incarnation, sequence: this.#events.length };
   }
 
-  /** One more event; `name` such as `revoked`. */
+  /** Appends an event; `name` is such as `revoked`. */
   append(name: string, body: object): LoggedEvent {
     const event = this.eventAt(this.#events.length + 1, name, body);
     this.#events.push(event);
     return event;
   }
 
-  /** Such an event, which the log does not hold. */
+  /** Such an event, without adding it to the log. */
   eventAt(sequence: number, name: string, body: object): LoggedEvent {
     return {
       ...{ sequence, id: ulid().toLowerCase(), type: eventType(this.source, name) },
@@ -46,14 +46,14 @@ export class FakeSource {
     };
   }
 
-  /** As if a backup had been restored: a later incarnation, whose log is empty. */
+  /** Begins a later incarnation with an empty log, as if a backup had been restored. */
   restore(): void {
     this.#incarnation = ulid(Date.now() + 1_000 * this.#lives++).toLowerCase();
     this.#events = [];
     this.#compactedTo = 0;
   }
 
-  /** Forgets all events. */
+  /** Deletes all events. */
   compact(): void {
     this.#compactedTo = this.#events.length;
   }

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
 
-/** How a guard is started: a program and its arguments. */
+/** The command that starts a guard: a program and its arguments. */
 export type Command = readonly [string, ...string[]];
 
 /** The requests to a guard, one JSON object per line. */
@@ -10,12 +10,12 @@ export type Question =
   | { verify_token: string }
   | { authorize: { key: string; scope: string; project_id: string } };
 
-/** What it answers. */
+/** The decision in its answer. */
 export type Decision = 'allowed' | 'refused' | 'unavailable';
 
 const answerWithinMs = 120_000;
 
-/** A guard in a process of its own, which answers lines. Disposing ends it by SIGTERM. */
+/** A guard in a separate process, which answers lines. Disposing ends it with SIGTERM. */
 export class GuardUnderTest implements AsyncDisposable {
   readonly #child;
   readonly #lines;

@@ -1,4 +1,7 @@
-/** Our own guard, as the conformance cases drive one: questions and decisions as lines of JSON. */
+/**
+ * Silo's own guard in the form that the conformance cases test: questions and decisions as lines of
+ * JSON.
+ */
 import { createInterface } from 'node:readline';
 import type { Answer, TokenAnswer } from '@silo/access/access.ts';
 import { protectionNames, protectionsWithout } from '@silo/guard/core/protections.ts';

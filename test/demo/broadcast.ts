@@ -4,33 +4,35 @@ import { connect, type Msg } from 'nats';
 
 const subjectPrefix = 'silo.v1.';
 const arrivalTimeoutMs = 15_000;
-// Neither a project token nor an API key nor an invite's code may ever be published.
+// No project token, API key or invite code may ever be published.
 const secret = /(phc|phx|ivc)_[0-9A-Za-z]{20}/;
 
-/** An event as NATS carried it. */
+/** An event as received on NATS. */
 export type ReceivedEvent = {
-  /** `ce-id`: the same however often the event is delivered. */
+  /** `ce-id`: the same in every delivery of the event. */
   id: string;
   subject: string;
   /** Service and event, such as `project.moved`. */
   type: string;
-  /** The id that the subject ends with. */
+  /** The id at the end of the subject. */
   about: string;
   body: Record<string, unknown>;
 };
 
-/** An event that a step must cause: its type, the id in its subject, and some of its body. */
+/** An event that a step must cause: its type, the id in its subject, and a part of its body. */
 export type Expected = { type: string; about: string; body?: Record<string, unknown> };
 
 /** The messages on NATS, received by a core subscription. */
 export type Broadcast = AsyncDisposable & {
-  /** Waits for the events, each one a new one, and fails with those that do not come. */
+  /** Waits for the events, each of them new, and fails with those that do not come. */
   awaitEvents(expected: readonly Expected[]): Promise<void>;
-  /** What came since the last look and was awaited or is `wanted`, in the order of arrival. */
+  /**
+   * The new events since the last call that were awaited or are `wanted`, in the order of arrival.
+   */
   takeNew(wanted: (event: ReceivedEvent) => boolean): ReceivedEvent[];
 };
 
-/** Subscribes to everything that Silo says. */
+/** Subscribes to all events of Silo. */
 export async function listen(
   { nats: url, natsCa: caFile }: Pick<Endpoints, 'nats' | 'natsCa'>,
   signal: AbortSignal,
@@ -44,7 +46,7 @@ export async function listen(
   const receive = (message: Msg) => {
     try {
       const event = read(message);
-      if (known.has(event.id)) return; // at least once is what NATS promises
+      if (known.has(event.id)) return; // NATS delivers at least once
       known.add(event.id);
       unseen.push(event);
     } catch (error) {
@@ -59,7 +61,7 @@ export async function listen(
       else broken = error;
     },
   });
-  // The server has the subscription before anything happens.
+  // Ensures that the server has the subscription before anything happens.
   await connection.flush();
 
   const awaitOne = async (expected: Expected, deadline: AbortSignal) => {

@@ -3,13 +3,13 @@ import { fromStatus, reasonOf } from '@silo/errors/from-status.ts';
 import type { ReasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 
-/** Fails the step unless what is said is so. */
+/** Fails the step unless the two values are equal. */
 export function claim(what: string, actual: unknown, expected: unknown): void {
   if (isDeepStrictEqual(actual, expected)) return;
   throw new Error(`${what}: ${JSON.stringify(actual)}, not ${JSON.stringify(expected)}`);
 }
 
-/** The value, where the answer must hold one. */
+/** The value of a field that the answer must contain. */
 export function given<T>(value: T | undefined, what: string): T {
   if (value === undefined) throw new Error(`the answer holds no ${what}`);
   return value;

@@ -1,4 +1,4 @@
-// What `npm run demo` runs: the demo, on a real Silo over public gRPC.
+// Runs for `npm run demo`: the demo, on a real Silo over public gRPC.
 import { listen } from './broadcast.ts';
 import { readActivity } from './chapters/activity.ts';
 import { captureEvents } from './chapters/capture.ts';

@@ -3,13 +3,13 @@ import { reasonName } from '@silo/errors/reason-name.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import type { Broadcast, Expected, ReceivedEvent } from './broadcast.ts';
 
-/** What a step may say while it runs. */
+/** What a step may print while it runs. */
 type Step = {
   /** One fact, indented below the step's title. */
   say(line: string): void;
-  /** What a refusal says: code, reason, message, and what stands beside it. */
+  /** The parts of a refusal: code, reason, message, and details. */
   refusal(refusal: SiloError): void;
-  /** Waits until NATS has carried these. */
+  /** Waits until these events have come over NATS. */
   events(...expected: Expected[]): Promise<void>;
 };
 
@@ -19,15 +19,13 @@ export type Narrator = {
   chapter(title: string): void;
   /** Runs a step and prints what it did, with its events on NATS; throws StepFailed. */
   step<T>(title: string, run: (step: Step) => Promise<T>): Promise<T>;
-  /**
-   * From now on this name is printed for the id, and events of which it is the actor are shown.
-   */
+  /** From now on this name is printed in place of the id, and events with this actor are shown. */
   name(id: string, name: string): void;
   /** Number of completed steps. */
   stepCount(): number;
 };
 
-/** A step that did not do what it says. */
+/** A step that did not do what its title says. */
 export class StepFailed extends Error {
   override readonly name = 'StepFailed';
   /** The step's title. */
@@ -42,14 +40,14 @@ export class StepFailed extends Error {
 export type NarratorOptions = {
   write: (text: string) => void;
   colour: boolean;
-  /** Absent: no events are awaited or shown. */
+  /** If absent, no events are awaited or shown. */
   broadcast?: Broadcast;
   signal: AbortSignal;
   /** Rejects when the Silo stops during the demo: the current step has then failed. */
   failure: Promise<never>;
 };
 
-// What every event says; the subject and the story say it too.
+// Fields of every event that are left out; the subject and the story contain them.
 const unsaid = new Set(['revision', 'time', 'actor']);
 const idPattern = /\b[a-z]{3}_(?:[a-z]{2}_)?[0-9a-z]{26}\b/g;
 
@@ -115,7 +113,7 @@ export function createNarrator(options: NarratorOptions): Narrator {
   };
 }
 
-/** What stands beside the message, a line each. */
+/** The details of a refusal, a line each. */
 function detailsOf({ metadata, details }: SiloError): string[] {
   const { preconditionFailure = [], quotaFailure = [], resourceInfo } = details;
   const lines = Object.entries(metadata).map(([key, value]) => `${key}: ${value}`);

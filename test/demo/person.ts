@@ -21,7 +21,7 @@ import type { Wires } from './wires.ts';
 const everything = { pageSize: 0, pageToken: '' };
 const anyState = { etag: '' };
 
-/** The holder of an API key, and what they can do with it over public gRPC. */
+/** The holder of an API key, with calls over public gRPC. */
 export type Holder = ReturnType<typeof holderOf>;
 
 /** The account of the key. */
@@ -89,7 +89,7 @@ function organizationCalls({ org }: Wires, call: Call) {
 function projectCalls({ project }: Wires, call: Call) {
   const projects = connect(ProjectServiceClient, project, call);
   return {
-    /** With a request id of its own, unless one is given. */
+    /** Uses a new request id unless one is given. */
     createProject: async (
       organizationId: string,
       name: string,
@@ -133,7 +133,7 @@ function projectCalls({ project }: Wires, call: Call) {
       const { move, propagation } = await projects.undoMove({ moveId, requestId: randomUUID() });
       return { move: given(move, 'move'), propagation };
     },
-    /** As previewed, if there was a preview. */
+    /** Uses the fingerprint of the preview, if there was one. */
     moveProject: async (
       projectId: string,
       destinationOrganizationId: string,
@@ -167,7 +167,7 @@ function eventCalls({ project }: Wires, call: Call) {
       const filter = EventFilter.fromPartial({ properties: [isHost] });
       return (await events.queryEvents({ projectId, filter, ...everything })).events;
     },
-    /** Of all events of a project. */
+    /** The names of all events of a project. */
     eventNames: async (projectId: string) => {
       const names: string[] = [];
       let pageToken = '';
@@ -183,7 +183,7 @@ function eventCalls({ project }: Wires, call: Call) {
   };
 }
 
-/** Where a project shall go. */
+/** The destination of a project. */
 type Destination = { region: string; organizationId: string };
 
 function migrationCalls({ project }: Wires, call: Call) {

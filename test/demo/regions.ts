@@ -1,4 +1,4 @@
-// What `npm run demo:regions` runs: a project migrates between two whole deployments, and back.
+// Runs for `npm run demo:regions`: a project migrates between two whole deployments, and back.
 import { createNarrator, StepFailed } from './narrator.ts';
 import { openRegions } from './regional/open-regions.ts';
 import { migrateBetweenRegions } from './regional/story.ts';

@@ -7,7 +7,7 @@ import { startSilo } from '@silo/embedded/silo.ts';
 
 const aliveWithinMs = 3_000;
 
-/** A Silo to run the demo on. */
+/** A Silo for the demo. */
 export type OpenSilo = AsyncDisposable & {
   endpoints: Endpoints;
   /** Rejects as soon as one of its processes ended by itself; never resolves. */
@@ -16,7 +16,7 @@ export type OpenSilo = AsyncDisposable & {
 
 export type OpenOptions = { log: (line: string) => void; signal: AbortSignal };
 
-/** The running Silo of SILO_DIRECTORY (default `.silo`), or one of our own that ends with us. */
+/** The running Silo of SILO_DIRECTORY (default `.silo`), or a new one that ends with the demo. */
 export async function openSilo(options: OpenOptions): Promise<OpenSilo> {
   const directory = resolve(process.env.SILO_DIRECTORY || '.silo');
   const running = await findRunning(directory, options);

@@ -19,21 +19,21 @@ export type Stage = {
 /** A project with its token. */
 export type TokenedProject = { id: string; name: string; token: string };
 
-/** Somebody with an account, and what came with it. */
+/** A person with an account, and what was created with it. */
 export type Person = {
   name: string;
   email: string;
   accountId: string;
   organization: { id: string; name: string };
   defaultProject: TokenedProject;
-  /** Their first API key at work; the key itself is shown nowhere. */
+  /** Calls with their first API key, which is never shown. */
   api: Holder;
 };
 
 /** The two people of the story. */
 export type Cast = { ada: Person; grace: Person };
 
-/** How a change that took access away reached the guards, which must have been so. */
+/** Describes how a change that removed access reached the guards; fails if it did not. */
 export function endedText(propagation: Propagation | undefined): string {
   const { guards = 0, elapsed } = given(propagation, 'propagation');
   claim('guards have acknowledged it', guards > 0, true);
@@ -52,7 +52,7 @@ export async function claimTokenGood(
   throw new Error(`VerifyToken answers ${JSON.stringify(answer)}, not ${JSON.stringify(expected)}`);
 }
 
-/** Fails unless the token is refused; answers why. */
+/** Fails unless the token is refused; returns the reason. */
 export async function claimTokenRefused({ wires }: Stage, token: string): Promise<string> {
   const { answer } = await wires.access.verifyToken({ token });
   if (answer?.$case !== 'refusal') throw new Error(`VerifyToken still accepts ${token}`);

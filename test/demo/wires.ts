@@ -10,7 +10,8 @@ import {
 } from '@silo/rpc/client.ts';
 import type { ServiceName } from '@silo/service/config.ts';
 
-// What runs here is known as localhost, too, and TLS knows no server name that is an IP address.
+// Services on this machine have localhost in their certificates, too; an IP address cannot be a TLS
+// server name.
 const channelOptions = { 'grpc.ssl_target_name_override': 'localhost' };
 // A revocation may wait for a lease of a guard that has just died (5 s).
 const deadlineMs = 15_000;
@@ -21,7 +22,7 @@ export type Wires = Disposable & {
   project: RpcChannel;
   token: RpcChannel;
   billing: RpcChannel;
-  /** How every call of the story is made. */
+  /** The options of every call in the story. */
   call: CallOptions;
   /** The access checks of other services, with the staff certificate. */
   access: Connected<AccessServiceClient>;
@@ -29,7 +30,7 @@ export type Wires = Disposable & {
   migrations: Connected<MigrationStaffServiceClient>;
 };
 
-/** Opens them; nothing is sent yet. */
+/** Prepares the connections; sends nothing yet. */
 export function openWires(endpoints: Endpoints, signal: AbortSignal): Wires {
   const { ca, services, staff } = endpoints;
   const publicPort = (name: ServiceName) =>

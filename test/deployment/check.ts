@@ -1,5 +1,5 @@
-// What `npm run check:deployment` runs: docker-compose.yml against the schema of the compose
-// specification, and the Dockerfile by hadolint.
+// Runs for `npm run check:deployment`: checks docker-compose.yml against the schema of the compose
+// specification, and the Dockerfile with hadolint.
 import { execFile } from 'node:child_process';
 import { readFile, rm } from 'node:fs/promises';
 import { homedir } from 'node:os';
@@ -13,7 +13,7 @@ import addFormats from 'ajv-formats';
 import { parseCompose, repository } from './compose.ts';
 
 const cacheDirectory = join(homedir(), '.cache', 'silo');
-/** The package that carries the schema of the compose specification. */
+/** The package that contains the schema of the compose specification. */
 const schemaVersion = { text: '0.39.0', numbers: [0, 39, 0] };
 const schemaName = 'compose-spec.json';
 
@@ -22,7 +22,7 @@ for (const fault of faults) console.error(fault);
 process.exitCode = faults.length === 0 ? 0 : 1;
 
 async function composeFaults(): Promise<string[]> {
-  // Its formats are of compose's own; `x-` keys of the schema are for its authors.
+  // The schema uses compose's own formats, and `x-` keys that are only for its authors.
   const ajv = new Ajv2020({ strict: false });
   addFormats.default(ajv);
   for (const format of ['ports', 'expose', 'duration', 'subnet_ip_address'])
@@ -53,7 +53,7 @@ async function obtainSchema(): Promise<string> {
 }
 
 async function dockerfileFaults(): Promise<string[]> {
-  // What it says about itself is of interest only where it fails.
+  // Its messages matter only if it fails.
   const { path } = await obtain('hadolint', { log: () => {} });
   try {
     await promisify(execFile)(path, ['Dockerfile'], { cwd: repository });

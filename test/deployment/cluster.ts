@@ -1,4 +1,4 @@
-// What `npm run cluster -- --secure` runs: docker-compose.yml as processes of this machine.
+// Runs for `npm run cluster -- --secure`: docker-compose.yml as processes of this machine.
 import { join, resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { obtain } from '@silo/embedded/obtain.ts';

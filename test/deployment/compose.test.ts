@@ -3,7 +3,7 @@ import { variableOf } from '@silo/runtime/config.ts';
 import test from 'ava';
 import { readCompose } from './compose.ts';
 
-test('silo doctor of compose has what project has of what locates things, but users of its own', (t) => {
+test('doctor uses project’s addresses in compose, and its own users', (t) => {
   const regions = 'eu=project.eu.example:7202';
   const services = readCompose({
     ...{ SILO_SECRETS: '/secrets', SILO_USER: '0:0' },

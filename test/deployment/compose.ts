@@ -4,25 +4,25 @@ import { parse } from 'yaml';
 
 export const repository = join(import.meta.dirname, '..', '..');
 
-/** A secret of a service: its source, and where the container sees it. */
+/** A secret of a service: its source, and its path in the container. */
 type Mount = { source: string; target: string };
 
-/** What we read of a service in docker-compose.yml. */
+/** The parts of a service in docker-compose.yml that are read. */
 export type ComposeService = {
   name: string;
   entrypoint: readonly string[];
   command: readonly string[];
   environment: Readonly<Record<string, string>>;
-  /** Whether it is started with the others; else only by its name. */
+  /** Whether it is started with the others; otherwise only by its name. */
   isStarted: boolean;
   workingDirectory: string;
-  /** Files of this machine that the container sees, by its path there. */
+  /** Files of this machine in the container, by their path there. */
   files: ReadonlyMap<string, string>;
   /** Names of volumes, by their path in the container. */
   volumes: ReadonlyMap<string, string>;
-  /** Whose network it shares; its own name where it has one. */
+  /** The service whose network it shares; its own name if it has its own. */
   network: string;
-  /** The command that answers whether it is healthy; undefined where it has none. */
+  /** The command that checks its health; undefined if there is none. */
   healthCheck: readonly string[] | undefined;
   /** Services that must be healthy, or have ended, before it starts. */
   after: ReadonlyMap<string, 'healthy' | 'ended'>;
@@ -48,12 +48,12 @@ type RawCompose = {
   secrets: Record<string, { file: string }>;
 };
 
-/** docker-compose.yml as a value, its variables left as they are. */
+/** docker-compose.yml as a value, with its variables unchanged. */
 export function parseCompose(): RawCompose {
   return parse(readFileSync(join(repository, 'docker-compose.yml'), 'utf8'), { merge: true });
 }
 
-/** The services of docker-compose.yml with these variables. Throws where one that it demands is missing. */
+/** The services of docker-compose.yml with these variables. Throws if a required one is missing. */
 export function readCompose(variables: Readonly<Record<string, string>>): ComposeService[] {
   const compose = substitute(parseCompose(), variables) as RawCompose;
   return Object.entries(compose.services).map(([name, raw]) => serviceOf(name, raw, compose));
@@ -63,7 +63,8 @@ function serviceOf(name: string, raw: RawService, compose: RawCompose): ComposeS
   const files = new Map<string, string>();
   const fileOf = (kind: 'configs' | 'secrets', source: string) => {
     const file = compose[kind][source]?.file;
-    if (file === undefined) throw new Error(`compose: ${name} names ${source}, which is not there`);
+    if (file === undefined)
+      throw new Error(`compose: ${name} names ${source}, which does not exist`);
     return join(file.startsWith('/') ? '/' : repository, file);
   };
   for (const { source, target } of raw.configs ?? []) files.set(target, fileOf('configs', source));
@@ -97,7 +98,7 @@ function serviceOf(name: string, raw: RawService, compose: RawCompose): ComposeS
 
 const variable = /\$\$|\$\{(\w+)(?::([-?])([^}]*))?\}/g;
 
-/** Replaces `${NAME:-default}` and `${NAME:?}` in every text, as compose does. */
+/** Replaces `${NAME:-default}` and `${NAME:?}` in every text, like compose. */
 function substitute(value: unknown, variables: Readonly<Record<string, string>>): unknown {
   if (typeof value === 'string') {
     return value.replaceAll(variable, (all, name, kind, rest) => {

@@ -4,7 +4,7 @@ import { writePrivateFile } from '@silo/embedded/passwords.ts';
 import { freePort } from '@silo/embedded/ports.ts';
 import { type ComposeService, repository } from './compose.ts';
 
-/** Where a container of compose listens, and what a process listens on instead. */
+/** The ports of compose's containers, and the ports that processes use instead. */
 export class Ports {
   readonly #file: string;
   readonly #chosen: Map<string, number>;
@@ -14,14 +14,14 @@ export class Ports {
     this.#chosen = chosen;
   }
 
-  /** Those of the last run: the replica set knows its members by them. */
+  /** The ports of the last run, because the replica set knows its members by them. */
   static async open(directory: string): Promise<Ports> {
     const file = join(directory, 'ports.json');
     const text = await readFile(file, 'utf8').catch(() => '{}');
     return new Ports(file, new Map(Object.entries<number>(JSON.parse(text))));
   }
 
-  /** Chooses a port for each address that a service names, and keeps it. */
+  /** Chooses a port for each address that a service names, and stores it. */
   async choose(services: readonly ComposeService[]): Promise<void> {
     const names = new Set(services.map(({ name }) => name));
     for (const service of services) {
@@ -40,7 +40,8 @@ export class Ports {
   /** The port of this machine for a port of a container. */
   of(service: string, port: number): number {
     const found = this.#chosen.get(`${service}:${port}`);
-    if (found === undefined) throw new Error(`compose: nobody names port ${port} of ${service}`);
+    if (found === undefined)
+      throw new Error(`compose: no service names port ${port} of ${service}`);
     return found;
   }
 
@@ -53,7 +54,7 @@ export class Ports {
   }
 }
 
-/** `host:port`, where the host is a service of compose, 0.0.0.0 or 127.0.0.1. */
+/** `host:port`, if the host is a service of compose, 0.0.0.0 or 127.0.0.1. */
 const address = /(?<![\w.-])([a-z0-9][a-z0-9.-]*):(\d{4,5})(?!\d)/g;
 
 function textsOf(service: ComposeService): string[] {
@@ -64,13 +65,13 @@ function textsOf(service: ComposeService): string[] {
   ];
 }
 
-/** Paths of a container that mean something else on this machine. */
+/** Paths of a container that are elsewhere on this machine. */
 const containerPath = /(?<![\w/.-])\/(?:run\/secrets|etc|data|tmp|silo)(?=\/|$)/g;
 
 /**
- * Lays out what a container sees: its configuration and secrets, its volumes, `/tmp`. They are links,
- * but for URLs, whose addresses are those of this machine. Answers how a text of the container reads
- * on this machine.
+ * Creates what a container sees: its configuration and secrets, its volumes, `/tmp`. They are
+ * links, except for URLs, which get the addresses of this machine. Returns a function that
+ * translates a text of the container for this machine.
  */
 export async function layOut(
   service: ComposeService,

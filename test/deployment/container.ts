@@ -10,7 +10,7 @@ import { layOut, Ports } from './container-view.ts';
 const healthyWithinMs = 180_000;
 const checkTimeoutMs = 20_000;
 
-/** Paths of the servers that the images of others hold. */
+/** Paths of the servers that other projects' images contain. */
 export type Binaries = { mongod?: string; natsServer?: string };
 
 type ContainerOptions = { directory: string; binaries: Binaries; ports: Ports; log?: Log };
@@ -21,7 +21,7 @@ export async function openDeployment(
 ): Promise<{ secrets: string; services: ComposeService[]; ports: Ports }> {
   const secrets = join(directory, 'secrets');
   await makeSecrets(secrets);
-  // Nothing here runs as another user.
+  // No process here runs as another user.
   const services = readCompose({ SILO_SECRETS: secrets, SILO_USER: '0:0' });
   const ports = await Ports.open(directory);
   await ports.choose(services);
@@ -54,7 +54,7 @@ export async function startContainer(
   const [name = '', ...args] = [...service.entrypoint, ...service.command];
   const program = programs[name];
   if (program?.path === undefined)
-    throw new Error(`compose: ${service.name} runs ${name}, which we lack`);
+    throw new Error(`compose: ${service.name} runs ${name}, which is not available`);
   const environment = {
     ...{ PATH: process.env.PATH, HOME: translate('/tmp') },
     NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(directory, 'compile-cache'),

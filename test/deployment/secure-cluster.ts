@@ -11,11 +11,13 @@ import type { ComposeService } from './compose.ts';
 import { type Binaries, openDeployment, startContainer, untilHealthy } from './container.ts';
 import type { Ports } from './container-view.ts';
 
-/** Needs a container's own volumes: it changes their owner. */
+/** Requires a container's own volumes, because it changes their owner. */
 const onlyInContainers = 'volumes';
 
 type SecureClusterOptions = {
-  /** Holds everything of the cluster, secrets too; one running cluster per directory. */
+  /**
+   * Directory of everything in the cluster, including secrets; one running cluster per directory.
+   */
   directory: string;
   binaries: Binaries;
   log: (line: string) => void;
@@ -29,22 +31,22 @@ export type SecureCluster = AsyncDisposable & {
   certificate(name: string): TlsFiles;
   mongodbUrlOf(user: MongodbUser): string;
   natsUrlOf(user: NatsUser): string;
-  /** Of each service that runs. */
+  /** The processes of the running services. */
   processes: ReadonlyMap<string, OwnedProcess>;
   /**
-   * Runs a service that is not started with the others, until it ends: `docker compose run`. Returns
-   * the last lines of this run.
+   * Runs a service that is not started with the others until it ends, like `docker compose run`.
+   * Returns the last lines of this run.
    */
   run(name: string): Promise<{ code: number | null; output: string }>;
-  /** Resolves when a process ended without being stopped. */
+  /** Resolves if a process ended without being stopped. */
   failure: Promise<Error>;
   stop(options?: StopOptions): Promise<void>;
 };
 
 /**
- * Starts what docker-compose.yml says, without containers: the same commands, configuration files,
- * environment and secrets; only addresses and paths are those of this machine. Returns when all
- * health checks succeed.
+ * Starts the services of docker-compose.yml without containers: with the same commands,
+ * configuration files, environment and secrets; only addresses and paths are those of this machine.
+ * Returns when all health checks succeed.
  */
 export async function startSecureCluster(options: SecureClusterOptions): Promise<SecureCluster> {
   const { directory, log, signal } = options;
@@ -60,7 +62,7 @@ export async function startSecureCluster(options: SecureClusterOptions): Promise
   const stop = async (stopOptions?: StopOptions) => {
     stopping = true;
     await rm(endpointsFile(directory), { force: true });
-    // Those that use the servers end before them.
+    // The clients of the servers end before the servers.
     await Promise.all(running.users.map((each) => each.stop(stopOptions)));
     await Promise.all(running.servers.map((each) => each.stop(stopOptions)));
   };
@@ -88,7 +90,7 @@ export async function startSecureCluster(options: SecureClusterOptions): Promise
       giveUp.abort(error);
       throw error;
     });
-    starting.catch(() => {}); // awaited below, and by those that come after it
+    starting.catch(() => {}); // awaited below, and by the services that start after it
     started.set(service.name, starting);
   }
   await Promise.allSettled(started.values());
@@ -115,7 +117,7 @@ export async function startSecureCluster(options: SecureClusterOptions): Promise
   };
 }
 
-/** Each service after those that it depends on. */
+/** Orders services so that each follows those that it depends on. */
 function inOrder(services: readonly ComposeService[]): ComposeService[] {
   const ordered: ComposeService[] = [];
   const place = (service: ComposeService) => {
@@ -127,12 +129,12 @@ function inOrder(services: readonly ComposeService[]): ComposeService[] {
   return ordered;
 }
 
-/** Whether it runs the program of another image than ours: MongoDB or NATS. */
+/** Whether it runs a server of another image: MongoDB or NATS. */
 function isServer({ entrypoint }: ComposeService): boolean {
   return entrypoint.length > 0;
 }
 
-/** Whether others wait for its end. */
+/** Whether other services wait for its end. */
 function isOneShot({ name }: ComposeService, services: readonly ComposeService[]): boolean {
   return services.some(({ after }) => after.get(name) === 'ended');
 }
@@ -142,7 +144,7 @@ async function untilEnded(owned: OwnedProcess): Promise<void> {
   if (exit.code !== 0) throw owned.exitError(exit);
 }
 
-/** How to reach the servers and services, as each of their users. */
+/** The URLs and addresses of the servers and services, for each of their users. */
 function accessTo(secrets: string, ports: Ports) {
   const passwordOf = (server: string, user: string) =>
     readPassword(join(secrets, server, 'passwords', user)) ?? '';

@@ -12,10 +12,10 @@ export const breakages: Breakage[] = [
     found: 'every organization has a subscription',
   },
   {
-    what: 'a subscription of nobody',
+    what: 'a subscription without an organization',
     where: 'billing.subscriptions',
     spoil: (all) => [...all, { ...all[0], _id: 'org_us_nobody' }],
-    found: 'nothing is of an organization that is not there',
+    found: 'everything belongs to an existing organization',
   },
   {
     what: 'a plan that changed without an event',
@@ -30,7 +30,7 @@ export const breakages: Breakage[] = [
       all.map((each) =>
         each.organizationId === bob.organization.id ? { ...each, level: 1 } : each,
       ),
-    found: 'an organization has an owner until it is deleted, and then nobody',
+    found: 'an organization has an owner until it is deleted, and then no members',
   },
   {
     what: 'an owner who is not counted',
@@ -70,10 +70,10 @@ export const breakages: Breakage[] = [
     found: 'a log has no gap',
   },
   {
-    what: 'a counter that ran ahead',
+    what: 'a counter that is too high',
     where: 'billing.log',
     spoil: (all) => change(all, any, ({ sequence }) => ({ sequence: sequence + 1 })),
-    found: 'a log ends where its counter stands',
+    found: 'the last sequence of a log equals its counter',
   },
   {
     what: 'revisions in the wrong order',

@@ -185,7 +185,7 @@ for (const held of [counting, placing]) {
   );
 }
 
-const numberings: (Held & { when: string; left: number })[] = [
+const sequencingSteps: (Held & { when: string; left: number })[] = [
   { when: 'between commit and sequencing', left: 1, ...counting },
   { when: 'during sequencing, while it holds the counter', left: 1, ...placing },
   {
@@ -195,7 +195,7 @@ const numberings: (Held & { when: string; left: number })[] = [
   },
 ];
 
-for (const { when, left, ...held } of numberings) {
+for (const { when, left, ...held } of sequencingSteps) {
   test.serial(`project killed ${when}: its next process continues there`, async (t) => {
     const attempted = await attempt();
     await untilNumbered(silo, 'project');

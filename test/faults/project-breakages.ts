@@ -38,7 +38,7 @@ export const projectBreakages: Breakage[] = [
     found: 'a project is in the state of its last event',
   },
   {
-    what: 'a project that vanished',
+    what: 'a project that was removed',
     where: 'project.projects',
     spoil: (all) => omit(all, ({ state }) => state === 1),
     found: 'a project that exists is stored',
@@ -58,7 +58,7 @@ export const projectBreakages: Breakage[] = [
         ({ count }) => count > 1,
         () => ({ limit: 1 }),
       ),
-    found: 'nobody has more than the limit',
+    found: 'no organization exceeds its limit',
   },
   {
     what: 'a limit that is not the plan’s',
@@ -95,7 +95,7 @@ export const projectBreakages: Breakage[] = [
     found: 'slots and subscription end with their organization, and only then',
   },
   {
-    what: 'an owner too many at some time in the past',
+    what: 'a wrong owner at some time in the past',
     where: 'project.events',
     spoil: (all) =>
       change(
@@ -118,7 +118,7 @@ export const projectBreakages: Breakage[] = [
         (each) => withBody(each, { limit: 0 }),
       );
     },
-    found: 'nobody has ever had more than the limit',
+    found: 'no organization has ever exceeded its limit',
   },
   {
     what: 'a move that emptied an organization',
@@ -164,7 +164,7 @@ export const projectBreakages: Breakage[] = [
         ({ undoneBy }) => undoneBy,
         () => ({ finalizeTime: new Date() }),
       ),
-    found: 'a move ends one way',
+    found: 'a move is not both undone and finalized',
   },
   {
     what: 'a move that does not know that it was undone',
@@ -175,10 +175,10 @@ export const projectBreakages: Breakage[] = [
         ({ undoneBy }) => undoneBy,
         () => ({ undoneBy: undefined }),
       ),
-    found: 'an undo and what it undid name each other',
+    found: 'an undo and the undone move name each other',
   },
   {
-    what: 'a move that was finalized in silence',
+    what: 'a move that was finalized without an event',
     where: 'project.moves',
     spoil: (all) =>
       change(
@@ -198,7 +198,7 @@ export const projectBreakages: Breakage[] = [
     what: 'a project that was undeleted twice',
     where: 'project.events',
     spoil: (all) => again(all, 'undeleted'),
-    found: 'only what is deleted is undeleted',
+    found: 'only a deleted project is undeleted',
   },
   {
     what: 'a project that forgot its latest move',
@@ -231,16 +231,16 @@ export const projectBreakages: Breakage[] = [
     found: 'a project’s token is the one of its last event',
   },
   {
-    what: 'a token of a project that never was',
+    what: 'a token of a project that never existed',
     where: 'token.projects',
     spoil: (all) => [...all, { _id: 'prj_unknown', revision: 0 }],
-    found: 'no token is of a project that never was',
+    found: 'every token belongs to a project that existed',
   },
   {
     what: 'an account without its first key',
     where: 'token.api_keys',
     spoil: (all, { ada }) => omit(all, ({ _id }) => _id === ada.apiKeyId),
-    found: 'a key is there until its last secret is revoked',
+    found: 'a key exists until its last secret is revoked',
   },
   {
     what: 'a finished saga whose key was never made',
@@ -260,7 +260,7 @@ export const projectBreakages: Breakage[] = [
     found: 'a key’s secrets are its facts',
   },
   {
-    what: 'an event that is numbered and still waits for its number',
+    what: 'an event that is sequenced and still in the outbox',
     where: 'project.outbox',
     spoil: (_, { ada }) => [
       {
@@ -274,7 +274,7 @@ export const projectBreakages: Breakage[] = [
         }),
       },
     ],
-    found: 'an event has one place',
+    found: 'an event has one sequence',
   },
   {
     what: 'an effect before its cause',
@@ -289,7 +289,7 @@ export const projectBreakages: Breakage[] = [
         return each._id === created?._id ? { ...moved, _id: each._id } : each;
       });
     },
-    found: 'causes stand before effects',
+    found: 'causes precede effects',
   },
   {
     what: 'a secret in bytes',
@@ -318,10 +318,10 @@ export const projectBreakages: Breakage[] = [
     found: 'a move has one event per project',
   },
   {
-    what: 'a deletion of what was deleted',
+    what: 'a second deletion of a project',
     where: 'project.events',
     spoil: (all) => again(all, 'deleted'),
-    found: 'only what exists changes',
+    found: 'only an existing project changes',
   },
   {
     what: 'a deleted organization with a project',
@@ -356,9 +356,9 @@ export const projectBreakages: Breakage[] = [
     found: 'a secret’s fact ends with its key',
   },
   {
-    what: 'a live token of nothing',
+    what: 'a live token without a project',
     where: 'token.project_tokens',
     spoil: (all) => [...all, { _id: Buffer.alloc(32), projectId: 'prj_unknown' }],
-    found: 'a live token is its project’s',
+    found: 'a live token is its project’s current token',
   },
 ];

@@ -14,24 +14,24 @@ export const streamBreakages: Spoilt[] = [
     found: 'every event is published',
   },
   {
-    what: 'an event that came before one that it follows',
+    what: 'an event that is published before an earlier one',
     spoil: (messages) => {
       const index = first(messages, 'org.member_added');
       const [early] = messages.splice(index, 1);
       return early === undefined ? [] : [...messages, early];
     },
-    found: 'events come in order when they first come',
+    found: 'events are first published in order',
   },
   {
-    what: 'an event that is published otherwise than it was decided',
+    what: 'an event that is published differently from the log',
     spoil: (messages) =>
       messages.map((each, index) => (index === 2 ? { ...each, body: '{}' } : each)),
-    found: 'what is published is what the log has',
+    found: 'published events equal those of the log',
   },
   {
-    what: 'an event that nobody decided',
+    what: 'an event that is not in the log',
     spoil: (messages) => [...messages, { ...(messages[0] as Streamed), id: 'invented' }],
-    found: 'what is published is what the log has',
+    found: 'published events equal those of the log',
   },
   {
     what: 'a secret in what was published',

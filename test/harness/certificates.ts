@@ -3,8 +3,8 @@ import type { TlsFiles } from '@silo/rpc/tls.ts';
 import { required } from './environment.ts';
 
 /**
- * Directory of the run's certificates, those of a region: `us` unless another is named. `other/` below
- * it holds those of another CA.
+ * Directory of the run's certificates for a region, by default `us`. `other/` below it contains
+ * those of another CA.
  */
 export function certificates(region = 'us'): string {
   const directory = required('SILO_TEST_CERTIFICATES');

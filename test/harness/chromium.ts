@@ -18,7 +18,7 @@ import { run } from './command.ts';
 
 const names = ['chromium', 'chromium-headless-shell', 'chromium-browser', 'google-chrome'];
 
-/** An npm package that carries a Chromium for Linux on x64, with the libraries that it needs. */
+/** An npm package with a Chromium for Linux on x64, and the libraries that it needs. */
 const carrier = {
   version: '153.0.0',
   requirement: '@sparticuz/chromium@153.0.0',
@@ -27,7 +27,7 @@ const carrier = {
     'jiGWqSvPMdu4+P9TilYqAR7yEGPEHINx+lCvE/NqNO/EHYzF/x1hUiI5T6ioVIt7dEy7n88byyT0vk+dnsgQwA==',
 };
 
-/** No other host is looked up, and nothing of the machine is used or changed. */
+/** Looks up no other host, and neither uses nor changes anything of the machine. */
 const flags = [
   ...['--headless', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage'],
   ...['--disable-quic', '--no-first-run', '--disable-background-networking'],
@@ -37,7 +37,9 @@ const flags = [
 /** A Chromium, by its executable and the directory of its libraries, if it has its own. */
 type Chromium = { path: string; libraries?: string };
 
-/** Chromium of CHROMIUM_BINARY, PATH, the cache or the npm registry. Rejects where there is none. */
+/**
+ * Finds Chromium in CHROMIUM_BINARY, PATH, the cache or the npm registry. Rejects if there is none.
+ */
 export async function obtainChromium(): Promise<Chromium> {
   const named = process.env.CHROMIUM_BINARY;
   if (named) return { path: named };
@@ -65,7 +67,7 @@ export async function openPage(
   const child = spawn(path, [...flags, `--user-data-dir=${profile}`, url], {
     env: { ...process.env, ...(libraries && { LD_LIBRARY_PATH: libraries }) },
     stdio: 'ignore',
-    // Its processes are one group.
+    // Its processes form one group.
     detached: true,
   });
   const ended = new Promise<void>((resolve) => {
@@ -88,7 +90,7 @@ function isExecutable(path: string): Promise<boolean> {
   );
 }
 
-/** Downloads the package, checks it, and unpacks what is needed into a directory, in one step. */
+/** Downloads the package, checks it, and unpacks the needed files into a directory, atomically. */
 async function download(target: string): Promise<void> {
   await mkdir(join(target, '..'), { recursive: true });
   const work = await mkdtemp(join(target, '..', '.work-'));

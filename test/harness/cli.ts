@@ -14,17 +14,17 @@ import { openTerminal, type TerminalRun } from './terminal.ts';
 const command = resolve(import.meta.dirname, '../../libs/cli/silo.mjs');
 const timeoutMs = 300_000;
 
-/** One person's use of the `silo` command: a home of their own, in a directory with a Silo. */
+/** One user of the `silo` command: a home directory with a Silo. */
 export type CliHome = AsyncDisposable & {
-  /** Where the command is run; `.silo/endpoints.json` in it has the addresses of the Silo. */
+  /** Working directory of the command; its `.silo/endpoints.json` has the addresses of the Silo. */
   directory: string;
-  /** Of the stored profiles. */
+  /** Directory of the stored profiles. */
   configDirectory: string;
   /** Runs it without a terminal. */
   run(args: string[], options?: RunOptions): Promise<Outcome>;
-  /** Runs it with `--json`; demands success, and answers the document. */
+  /** Runs it with `--json`; requires success, and returns the document. */
   json(args: string[], input?: string): Promise<Json>;
-  /** Runs it in a terminal, of 140 columns if nothing else is given. */
+  /** Runs it in a terminal, by default of 140 columns. */
   inTerminal(args: string[], environment?: Record<string, string>, columns?: number): TerminalRun;
 };
 
@@ -35,12 +35,12 @@ type RunOptions = {
   onStart?: (kill: (signal: NodeJS.Signals) => void) => void;
 };
 
-// What JSON.parse answers, for tests that look into it.
+// The result of JSON.parse, for tests that read parts of it.
 type Json = { readonly [key: string]: Json | undefined };
 
 /**
- * A home for one person; `addresses` are what its development Silo is said to be at, `staff` its
- * certificate, and `servers` the URLs of its MongoDB and NATS, where a command needs them.
+ * A home for one user. `addresses` are those of its development Silo, `staff` is its certificate,
+ * and `servers` are the URLs of its MongoDB and NATS, if a command needs them.
  */
 export async function openCliHome(
   addresses: Addresses,
@@ -82,7 +82,7 @@ export async function openCliHome(
 
 type Test = ExecutionContext<{ silo: TestSilo }>;
 
-/** A home in which nobody is signed in, removed after the test. */
+/** A home without a profile, removed after the test. */
 export async function emptyHome(t: Test): Promise<CliHome> {
   const home = await openCliHome(t.context.silo.addresses);
   t.teardown(async () => home[Symbol.asyncDispose]());

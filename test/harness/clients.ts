@@ -34,16 +34,16 @@ import { certificate } from './certificates.ts';
 import { untilAnswered } from './eventually.ts';
 import { steady } from './steady.ts';
 
-/** Where the services of one deployment listen. */
+/** The addresses of the services of one deployment. */
 export type Addresses = Record<ServiceName, { public: string; internal: string }>;
 
-/** The public API as one caller sees it. */
+/** The public API for one caller. */
 export type PublicApi = ReturnType<typeof publicApi>;
 
-/** The internal API as the holder of one certificate sees it. */
+/** The internal API for the holder of one certificate. */
 type InternalApi = ReturnType<typeof internalApi>;
 
-/** Somebody who signed up. */
+/** An account that signed up. */
 export type SignedUp = {
   account: Account;
   organization: Organization;
@@ -62,7 +62,7 @@ export type Clients = {
   as(apiKey?: string): PublicApi;
   /** The same, but each call is sent once, whatever `isSteady` says. */
   once(apiKey?: string): PublicApi;
-  /** The internal API with a client certificate; `staff-operator` unless another is named. */
+  /** The internal API with a client certificate; default `staff-operator`. */
   internal(tls?: TlsFiles): InternalApi;
   /** A new account, with its organization, project and key. */
   signUp(name?: string): Promise<SignedUp>;
@@ -70,8 +70,8 @@ export type Clients = {
 };
 
 /**
- * Every service's clients; refusals come back decoded, as SiloErrors. `staff` opens internal ports.
- * `isSteady`: calls are sent again where no response came in time (`steady.ts`).
+ * Clients of every service; refusals are decoded to SiloErrors. `staff` is the certificate for
+ * internal ports. With `isSteady`, calls are repeated if no response came in time (`steady.ts`).
  */
 export function connectClients(
   addresses: Addresses,

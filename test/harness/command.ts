@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 
 const timeoutMs = 300_000;
 
-/** What a command said, and how it ended. */
+/** The output of a command, and its exit code. */
 export type Outcome = { code: number | null; output: string; errors: string };
 
 /** Runs a command to its end, with `input` as its standard input. */

@@ -7,7 +7,7 @@ import type { ExecutionContext } from 'ava';
 import { openDeployment, startContainer, untilHealthy } from '../deployment/container.ts';
 import { required } from './environment.ts';
 
-/** The NATS of docker-compose.yml, with its users and TLS, ended with the test. */
+/** The NATS of docker-compose.yml, with its users and TLS; it ends with the test. */
 export async function startComposeNats(t: ExecutionContext) {
   const directory = await mkdtemp(join(tmpdir(), 'silo-compose-'));
   t.teardown(() => rm(directory, { recursive: true, force: true }));

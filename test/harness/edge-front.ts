@@ -29,14 +29,16 @@ type Options = { fateOf: (index: number) => Fate; onEnded: OnEnded; isSteady: bo
 /** Answered by the edge: its status. */
 type Answer = { status: number; headers: IncomingHttpHeaders; body: Buffer };
 
-/** Whether the edge has answered that something behind it did not respond in time. */
+/** Whether the edge has answered that a server behind it did not respond in time. */
 export function isLateAnswer({ status, body }: { status: number; body: string | Buffer }): boolean {
   return status === 503 && body.includes('"DEPENDENCY_UNAVAILABLE"');
 }
 
-/** An HTTP server in front of the edge that answers, refuses or breaks requests as a test says. */
+/**
+ * An HTTP server in front of the edge that answers, refuses or breaks requests as the test demands.
+ */
 export class EdgeFront implements AsyncDisposable {
-  /** Of each request with events that has ended: the status, or 0 where the SDK got no answer. */
+  /** The status of each request with events that has ended, or 0 if the SDK got no answer. */
   readonly statuses: number[] = [];
   /** Number of requests with events that have arrived. */
   received = 0;
@@ -53,14 +55,14 @@ export class EdgeFront implements AsyncDisposable {
     this.#onEnded = onEnded;
     this.#isSteady = isSteady;
     server.on('request', (incoming, response) => {
-      // The SDK or the edge has gone: so is the request.
+      // The SDK or the edge has closed the connection, so the request ends.
       this.#handle(incoming, response).catch(() => response.destroy());
     });
   }
 
   /**
-   * Listens on a port of its own. `fateOf` gets the index of a request with events. `isSteady`: sends
-   * a request again that the edge, on a busy machine, had no time to store.
+   * Listens on its own port. `fateOf` receives the index of a request with events. With `isSteady`,
+   * repeats a request that the edge, on a busy machine, had no time to store.
    */
   static async start(
     edgeUrl: string,
@@ -125,7 +127,7 @@ export class EdgeFront implements AsyncDisposable {
   }
 }
 
-/** As the edge refuses what it cannot store within its time. */
+/** Refuses like the edge when it cannot store events in time. */
 function refuse(incoming: IncomingMessage): Answer {
   const { origin } = incoming.headers;
   const body = Buffer.from('{"error":{"reason":"DEPENDENCY_UNAVAILABLE"}}');
@@ -139,7 +141,7 @@ function refuse(incoming: IncomingMessage): Answer {
 }
 
 function write(response: ServerResponse, { status, headers, body }: Answer): void {
-  // The connection is this server's own.
+  // The headers of the connection are this server's own.
   const { connection: _, 'keep-alive': __, 'transfer-encoding': ___, ...own } = headers;
   response.writeHead(status, { ...own, 'content-length': body.length });
   response.end(body);

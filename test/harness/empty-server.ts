@@ -1,5 +1,5 @@
 /**
- * Answers an empty RPC with bare grpc-js, in a process of its own that ends with its parent. Sends
+ * Answers an empty RPC with bare grpc-js, in a separate process that ends with its parent. Sends
  * the parent its address.
  */
 import { Server, ServerCredentials, type sendUnaryData } from '@grpc/grpc-js';

@@ -5,11 +5,11 @@ import { isServiceError, reasonOf } from '@silo/errors/from-status.ts';
 import { retry } from '@silo/runtime/retry.ts';
 
 /**
- * Far beyond what a slow, busy machine takes. It costs nothing where the condition comes true: only
- * a failing test waits so long.
+ * Far more than a slow, busy machine takes. It costs nothing if the condition comes true: only a
+ * failing test waits this long.
  */
 const withinDefaultMs = 120_000;
-/** Long waits look less often: what they wait for needs the processors. */
+/** Long waits check less often, to leave the processors to what they wait for. */
 const [pauseMinMs, pauseMaxMs] = [10, 250];
 
 /**
@@ -51,7 +51,7 @@ export function isUnanswered(error: unknown): boolean {
   return error.code === status.UNAVAILABLE || error.code === status.DEADLINE_EXCEEDED;
 }
 
-/** `isUnanswered` for tests of propagation: that one is not confirmed in time is an answer there. */
+/** `isUnanswered` for tests of propagation, in which an unconfirmed propagation is an answer. */
 export function isLate(error: unknown): boolean {
   return isUnanswered(error) && reasonOf(error) !== 'PROPAGATION_UNCONFIRMED';
 }
@@ -59,8 +59,8 @@ export function isLate(error: unknown): boolean {
 const triesMax = 20;
 
 /**
- * Sends a request again where a service did not respond in time, as clients do: a busy machine is
- * no failure. Each call must send the same request, with one request id.
+ * Repeats a request if a service did not respond in time, as clients do: a busy machine is not a
+ * failure. Each call must send the same request, with one request id.
  */
 export async function untilAnswered<T>(
   call: () => Promise<T>,
@@ -68,15 +68,16 @@ export async function untilAnswered<T>(
 ): Promise<T> {
   return await retry(call, {
     ...{ attemptsMax: triesMax, baseMs: 50, capMs: 2_000 },
-    // Of a repeat: the first try may still run.
+    // After a repeat, the first attempt may still run.
     isRetryable: (error) => isRepeated(error) || reasonOf(error) === 'REQUEST_IN_PROGRESS',
     signal: AbortSignal.timeout(withinDefaultMs),
   });
 }
 
 /**
- * `untilAnswered` for what returns how it ended, such as a command or an HTTP request: sends it
- * again while the outcome says that a service did not respond in time. Returns the last outcome.
+ * `untilAnswered` for operations that return their outcome, such as a command or an HTTP request:
+ * repeats the operation while the outcome says that a service did not respond in time. Returns the
+ * last outcome.
  */
 export async function untilInTime<Outcome>(
   send: () => Promise<Outcome>,

@@ -3,10 +3,10 @@ import { once } from 'node:events';
 
 const exitWithinMs = 15_000;
 
-/** A process of ours that serves its parent, and ends with it. */
+/** A child process that serves its parent, and ends with it. */
 export type Forked<Message> = AsyncDisposable & {
   pid: number;
-  /** Its message when it was ready. */
+  /** Its first message, sent when it was ready. */
   ready: Message;
   /** Sends it a message, and resolves with its next message. */
   request(message: unknown): Promise<Message>;
@@ -41,7 +41,7 @@ export async function startForked<Message>(file: URL, options: unknown): Promise
   }
 }
 
-/** Lets it leave by itself, within reason. */
+/** Lets it exit by itself, within a time limit. */
 async function stopped(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return;
   const exited = once(child, 'exit');

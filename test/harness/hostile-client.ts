@@ -10,14 +10,14 @@ export const sources = ['org', 'project', 'token'] as const;
 type Source = (typeof sources)[number];
 
 /**
- * Of the leases that it has seen, the latest: more than there are guards in a test. A slow machine
- * loses leases all the time, and must not get more to do with each.
+ * Number of leases that it remembers, the latest: more than there are guards in a test. A slow
+ * machine loses leases all the time, and must not get more work with each.
  */
 const leasesMax = 50;
 
 /**
- * A NATS client without a certificate: it reads what guards, sources and the registry publish, and
- * publishes on the same subjects whatever it likes.
+ * A NATS client without a certificate. It reads what guards, sources and the registry publish, and
+ * may publish anything on the same subjects.
  */
 export class HostileClient implements AsyncDisposable {
   readonly #connection: NatsConnection;
@@ -27,9 +27,9 @@ export class HostileClient implements AsyncDisposable {
   readonly #acknowledgements = new Map<string, AuthenticatedMessage>();
   forged = 0;
 
-  /** `url`: of a NATS user that may publish on these subjects, as no user but Silo's own may. */
+  /** `url` is that of a NATS user that may publish on these subjects; only Silo's own users may. */
   static async open(url: string, subjectPrefix: string): Promise<HostileClient> {
-    // Or it would take its own forgeries for what Silo has sent, and replay nothing that is authentic.
+    // Otherwise it would take its own forgeries for messages of Silo, and replay no authentic ones.
     const connection = await connectToNats({ url }, { noEcho: true });
     const client = new HostileClient(connection, subjectPrefix);
     await client.#connection.flush();
@@ -56,12 +56,12 @@ export class HostileClient implements AsyncDisposable {
     });
   }
 
-  /** Leases whose acknowledgements it has seen. */
+  /** Number of leases whose acknowledgements it has seen. */
   get leases(): number {
     return this.#acknowledgements.size;
   }
 
-  /** Harmless events with the next sequences after the last batch that it has seen. */
+  /** Forges harmless events with the next sequences after the last batch that it has seen. */
   async forgeNextBatch(source: Source, count: number): Promise<void> {
     const seen = this.#batches.get(source);
     if (seen === undefined) return;
@@ -69,7 +69,9 @@ export class HostileClient implements AsyncDisposable {
     if (head !== undefined) await this.forgeBatch(source, head, count);
   }
 
-  /** Harmless events with the next sequences after a head, as if a source had broadcast them. */
+  /**
+   * Forges harmless events with the next sequences after a head, as if a source had broadcast them.
+   */
   async forgeBatch(
     source: Source,
     { incarnation, sequence }: { incarnation: string; sequence: number },
@@ -87,14 +89,14 @@ export class HostileClient implements AsyncDisposable {
     const seen = this.#batches.get(source);
     const mac = seen?.mac ?? randomBytes(32);
     const subject = this.#batchSubject(source);
-    // Bare, under an unknown key, and under the real key's id with the MAC of another message.
+    // Unsigned, with an unknown key, and with the real key's id and the MAC of another message.
     this.#publish(subject, payload);
     this.#publish(subject, enveloped({ keyId: 'forged', payload, mac }));
     this.#publish(subject, enveloped({ keyId: seen?.keyId ?? '', payload, mac }));
     await this.#connection.flush();
   }
 
-  /** Every acknowledgement that was seen, again, with its sequences raised. */
+  /** Sends every seen acknowledgement again, with its sequences raised. */
   async raiseAcknowledgements(by: number): Promise<void> {
     for (const { keyId, payload, mac } of this.#acknowledgements.values()) {
       const copied = Acknowledgement.decode(payload);
@@ -108,7 +110,7 @@ export class HostileClient implements AsyncDisposable {
     await this.#connection.flush();
   }
 
-  /** Every last message that was seen, once more, as it was. */
+  /** Sends every seen message again, unchanged. */
   async replay(): Promise<void> {
     for (const [source, message] of this.#batches) {
       this.#publish(this.#batchSubject(source), enveloped(message));

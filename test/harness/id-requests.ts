@@ -1,4 +1,6 @@
-/** Every request of the public API that names a thing, for tests of what a stranger finds out. */
+/**
+ * Every request of the public API that names a thing, for tests of what an outsider can find out.
+ */
 
 import { randomUUID } from 'node:crypto';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
@@ -12,7 +14,10 @@ import { newId } from '@silo/tokens/ids.ts';
 import { billingDetails, keyMessage, upgrade } from '../authorization/world.ts';
 import type { PublicApi, SignedUp } from './clients.ts';
 
-/** Calls one method about the thing with this id; `own` is the caller's, for what else it names. */
+/**
+ * Calls one method about the thing with this id; `own` is the caller's account, for other required
+ * fields.
+ */
 export type IdRequest = (api: PublicApi, id: string, own: SignedUp) => Promise<unknown>;
 
 const rest = { etag: '', requestId: '' };
@@ -96,7 +101,7 @@ export const ofOrganizations: Record<string, IdRequest> = {
     api.billing.changePlan({ organizationId, plan: Plan.PLAN_FREE, ...rest }),
 };
 
-/** Second ways to name an organization. */
+/** Further ways to name an organization. */
 export const ofOrganizationsBesides: Record<string, IdRequest> = {
   'GetUsage of an organization': (api, organizationId) =>
     api.events.getUsage({ organizationId, projectId: '', ...usageDays, ...firstPage }),
@@ -166,7 +171,7 @@ export const ofProjects: Record<string, IdRequest> = {
     api.projectTokens.regenerateProjectToken({ projectId, expectedFingerprint: '', requestId: '' }),
 };
 
-/** To its last owner a deleted project is none, but for this. */
+/** A deleted project looks absent to its last owner, except in these requests. */
 export const ofDeletedProjects: Record<string, IdRequest> = {
   '/silo.project.v1.EventService/DeadTokenReport': (api, projectId) =>
     api.events.deadTokenReport({ projectId }),
@@ -182,7 +187,7 @@ export const ofMoves: Record<string, IdRequest> = {
     api.projects.finalizeMove({ moveId, requestId: '' }),
 };
 
-/** Second ways to name a project, which the list above has under another method. */
+/** Further ways to name a project, by methods that the list above calls differently. */
 export const ofProjectsBesides: Record<string, IdRequest> = {
   'ListActivity of a project': (api, projectId) =>
     api.activity.listActivity({ organizationId: '', projectId, ...firstPage }),
@@ -225,7 +230,7 @@ export const ofKeys: Record<string, IdRequest> = {
     api.apiKeys.deleteApiKey({ keyId, ...rest }),
 };
 
-/** Accounts, named to an admin of another organization. */
+/** Requests that name accounts, by an admin of another organization. */
 export const ofAccounts: Record<string, IdRequest> = {
   'UpdateMember of an account': (api, accountId, { organization }) =>
     api.organizations.updateMember({
@@ -237,7 +242,7 @@ export const ofAccounts: Record<string, IdRequest> = {
     api.organizations.removeMember({ organizationId: organization.id, accountId, ...rest }),
 };
 
-/** Migrations, named to an admin of another organization. */
+/** Requests that name migrations, by an admin of another organization. */
 export const ofMigrations: Record<string, IdRequest> = {
   'CancelMigration of a migration': (api, migrationId, { organization }) =>
     api.migrations.cancelMigration({ migrationId, organizationId: organization.id, requestId: '' }),
@@ -249,25 +254,25 @@ export const ofMigrations: Record<string, IdRequest> = {
   },
 };
 
-/** The same of a migration that comes from another region. */
+/** The same for a migration that comes from another region. */
 export const ofOffers: Record<string, IdRequest> = {
   'AcceptMigration of a migration': (api, migrationId, { organization }) =>
     api.migrations.acceptMigration({ migrationId, organizationId: organization.id, requestId: '' }),
 };
 
-/** Deletions of events, named with a project of another organization. */
+/** Requests that name deletions of events, with a project of another organization. */
 export const ofEventDeletions: Record<string, IdRequest> = {
   'GetEventDeletion of a deletion': (api, deletionId, { projectId }) =>
     api.events.getEventDeletion({ projectId, deletionId }),
 };
 
-/** Invites, named to an admin of another organization. */
+/** Requests that name invites, by an admin of another organization. */
 export const ofInvites: Record<string, IdRequest> = {
   'DeleteInvite of an invite': (api, inviteId, { organization }) =>
     api.organizations.deleteInvite({ organizationId: organization.id, inviteId, requestId: '' }),
 };
 
-/** Organizations that the caller's own project would move to. */
+/** Requests to move the caller's own project to other organizations. */
 export const ofDestinations: Record<string, IdRequest> = {
   'MoveProject to an organization': (api, destinationOrganizationId, { projectId }) =>
     api.projects.moveProject({ projectId, destinationOrganizationId, etag: '', ...unplanned }),
@@ -285,14 +290,14 @@ export const ofDestinations: Record<string, IdRequest> = {
     }),
 };
 
-/** Requests that name a thing of one kind, one that is hidden, and ids of which there is none. */
+/** Requests that name one kind of thing, a hidden one, and ids of absent ones. */
 export type HiddenThing = {
   requests: Record<string, IdRequest>;
   hidden: string;
   absent: () => string;
 };
 
-/** Makes one thing of each kind, hidden from everybody but this account; `use` has it used by it. */
+/** Creates one thing of each kind that only this account can see; `use` lets the account use it. */
 export async function hideThings(owner: SignedUp): Promise<{
   things: HiddenThing[];
   use(): Promise<void>;

@@ -1,7 +1,7 @@
 import { variableOf } from '@silo/runtime/config.ts';
 import type { ServiceConfig } from '@silo/service/config.ts';
 
-/** Tests call from one address, faster than people do, with keys that are wrong on purpose. */
+/** Tests call from one address, faster than people, and with wrong keys on purpose. */
 export const generousLimits = {
   connectionsMax: 100_000,
   connectionsPerAddressMax: 100_000,
@@ -13,7 +13,7 @@ export const generousLimits = {
   rateSignupsPerHour: 1_000_000_000,
 } satisfies Partial<ServiceConfig>;
 
-/** The same for processes, as the variables that they read. */
+/** The same as variables for processes. */
 export const generousLimitVariables: Record<string, string> = Object.fromEntries(
   Object.entries(generousLimits).map(([key, value]) => [variableOf(key), String(value)]),
 );

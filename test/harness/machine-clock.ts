@@ -1,6 +1,6 @@
 /**
- * Milliseconds of the machine's monotonic clock, the same in all of its processes (CLOCK_MONOTONIC),
- * to the nanosecond: what one process did before another did something is decided by it.
+ * Milliseconds of the machine's monotonic clock (CLOCK_MONOTONIC), with a resolution of
+ * nanoseconds. It is the same in all processes, so it orders their actions.
  */
 export function machineMs(): number {
   return Number(process.hrtime.bigint()) / 1e6;

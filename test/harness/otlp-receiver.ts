@@ -13,7 +13,7 @@ const receiverTool: GoTool = {
   versionArgs: ['--version'],
 };
 
-/** One exported span. Ids are hex digits; `parentId` is empty where there is none. */
+/** One exported span. Ids are hex digits; `parentId` is empty if there is none. */
 export type ExportedSpan = {
   service: string;
   name: string;
@@ -42,9 +42,9 @@ type Export = {
   }[];
 };
 
-/** What receives spans as a collector does. */
+/** Receives spans like a collector. */
 export type OtlpReceiver = AsyncDisposable & {
-  /** Where it takes OTLP by HTTP. */
+  /** The URL that accepts OTLP over HTTP. */
   url: string;
   spans: readonly ExportedSpan[];
   /** All that was received. */
@@ -52,7 +52,7 @@ export type OtlpReceiver = AsyncDisposable & {
 };
 
 /**
- * Starts the receiver of the OpenTelemetry Collector. Undefined where it cannot be built, which `log`
+ * Starts the receiver of the OpenTelemetry Collector. Undefined if it cannot be built, which `log`
  * reports; in CI that is an error.
  */
 export async function startOtlpReceiver(

@@ -1,6 +1,6 @@
 import type { Collection, Db } from 'mongodb';
 
-/** A TTL index: what it is on, and after how long it removes a document. */
+/** A TTL index: its field, and the time after which it removes a document. */
 export type Ttl = { field: string; seconds: number; filter: Record<string, unknown> };
 
 /** The TTL indexes of a collection. */
@@ -13,7 +13,10 @@ export async function ttlsOf(collection: Collection): Promise<Ttl[]> {
   });
 }
 
-/** Removes what MongoDB's TTL thread would have removed by then, from the indexes that there are. */
+/**
+ * Removes the documents that MongoDB's TTL thread would have removed after this time, by the
+ * existing indexes.
+ */
 export async function passTime(db: Db, ms: number): Promise<void> {
   for (const collection of await db.collections()) {
     for (const { field, seconds, filter } of await ttlsOf(collection)) {

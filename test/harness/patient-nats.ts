@@ -7,7 +7,10 @@ import {
   type NatsConnection,
 } from 'nats';
 
-/** Far beyond what a busy machine takes: nats.js gives up a connection after 20 s, a request after 5. */
+/**
+ * Far more than a busy machine takes; by default nats.js gives up a connection after 20 s, and a
+ * request after 5.
+ */
 const timeout = 120_000;
 
 /** Connects to NATS, for tests. */
@@ -18,12 +21,12 @@ export function connectToNats(
   return connect({ ...natsOptions(servers), ...options, timeout });
 }
 
-/** What changes and reads the streams of a connection. */
+/** The client that changes and reads the streams of a connection. */
 export function managerOf(connection: NatsConnection): Promise<JetStreamManager> {
   return connection.jetstreamManager({ timeout });
 }
 
-/** What publishes to the streams of a connection, and reads them. */
+/** The client that publishes to the streams of a connection, and reads them. */
 export function jetStreamOf(connection: NatsConnection): JetStreamClient {
   return connection.jetstream({ timeout });
 }

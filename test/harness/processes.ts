@@ -26,10 +26,13 @@ import { TcpProxy } from './tcp-proxy.ts';
 const repository = resolve(import.meta.dirname, '..', '..');
 const stopGraceMs = 5_000;
 
-/** Shared by all processes of a run. Outside of `npm test`, Node's default, which outlives a run. */
+/**
+ * Shared by all processes of a run. Outside of `npm test` it is Node's default, which outlives a
+ * run.
+ */
 export const compileCache = process.env.NODE_COMPILE_CACHE ?? join(tmpdir(), 'node-compile-cache');
 
-/** What the services need of a MongoDB: a URL for each of them, and one for the test. */
+/** What the services need from a MongoDB: a URL for each of them, and one for the test. */
 type Mongodb = AsyncDisposable & MongodbAccess & { url: string };
 
 export type ProcessOptions<M extends Mongodb> = {
@@ -37,11 +40,14 @@ export type ProcessOptions<M extends Mongodb> = {
   startMongodb(directory: string): Promise<M>;
   /** Number of processes of a service; default 1. */
   replicas?: Partial<Record<ServiceName, number>>;
-  /** Opens an HTTP edge in each process of project, and in so many with `ROLE=edge`; else none. */
+  /**
+   * Opens an HTTP edge in each process of project, and in this number of processes with
+   * `ROLE=edge`; default: no edge.
+   */
   edges?: number | undefined;
-  /** Settings of the services beside those that every deployment needs. */
+  /** Settings of the services in addition to those that every deployment needs. */
   environment?: Record<string, string>;
-  /** The user of NATS that all services are; by default each has its own. */
+  /** One NATS user for all services; by default each has its own. */
   natsUser?: NatsUser | undefined;
   /** The region, and the CA of its certificates; default: `us`, and a new CA. */
   region?: { name: Region; authority: CertificateAuthority } | undefined;
@@ -52,23 +58,26 @@ export type ProcessOptions<M extends Mongodb> = {
 /** An HTTP edge, and the process that it ends with. */
 export type EdgeProcess = { url: string; metricsUrl: string; process: ServiceProcess };
 
-/** The four services as processes that a test can kill and pause, on servers of their own. */
+/** The four services as processes that a test can kill and pause, with their own servers. */
 export type SiloProcesses<M extends Mongodb> = AsyncDisposable &
   Clients &
   Deployment & {
-    /** Holds all files of the deployment; removed when it is disposed of. */
+    /** Directory of all files of the deployment; removed when it is disposed of. */
     directory: string;
     mongod: M;
     natsServer: RestartableServer<NatsServer>;
     services: Readonly<Record<ServiceName, readonly [ServiceProcess, ...ServiceProcess[]]>>;
-    /** Those of project first, then those that run alone. */
+    /** The edges in the project service first, then the separate ones. */
     edges: readonly EdgeProcess[];
-    /** Where services reach each other: a service's internal port, or a proxy before its replicas. */
+    /**
+     * The addresses by which services call each other: a service's internal port, or a proxy in
+     * front of its replicas.
+     */
     internalAddresses: Readonly<Record<ServiceName, string>>;
     /** The addresses of every service's replica with this index, modulo the number of replicas. */
     addressesOf(replica: number): Addresses;
     certificates: { staff: TlsFiles; guard: TlsFiles };
-    /** One error for each process that exited without being stopped. */
+    /** An error for each process that exited without being stopped. */
     failures: readonly Error[];
   };
 

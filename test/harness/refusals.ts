@@ -19,7 +19,7 @@ export async function refused(
   return error;
 }
 
-/** The error that a rule throws; throws where it throws none, or something else. */
+/** The error that a rule throws; throws if it throws none, or another kind of error. */
 export function refusalBy(rule: () => unknown): SiloError {
   try {
     rule();

@@ -17,7 +17,7 @@ const cases: { what: string; accepted: Accepted[]; handovers: number }[] = [
     handovers: 1,
   },
   {
-    what: 'both accept in turn',
+    what: 'both accept alternately',
     accepted: [at('us', 0, 1), at('eu', 2, 3), at('us', 4, 5), at('eu', 6, 7)],
     handovers: 3,
   },

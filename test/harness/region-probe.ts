@@ -4,25 +4,25 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import type { Region } from '@silo/tokens/ids.ts';
 import type { RegionalSilo } from './regions.ts';
 
-/** A region has accepted an event: at an instant between these two, by one clock. */
+/** A region accepted an event, at a time between these two, by one clock. */
 export type Accepted = { region: Region; fromMs: number; toMs: number };
 
-/** What became of the events of a probe. */
+/** The outcome of the events of a probe. */
 export type Probed = {
   accepted: Accepted[];
   /** The UUIDs of the events that were accepted. */
   stored: string[];
-  /** Of those whose call failed without a refusal: they may be stored, or not. */
+  /** UUIDs of events whose call failed without a refusal: they may be stored or not. */
   unknown: string[];
 };
 
 const pauseMs = 20;
-/** After these nothing is stored. */
+/** Refusals after which nothing is stored. */
 const refusals = new Set(['NOT_READY', 'CROSS_REGION', 'TOKEN_INVALID', 'RATE_LIMITED']);
 
 /**
- * Sends one event after the other to each region over gRPC, which passes nothing on, until it is
- * stopped. A region that accepts an event has the project at that instant.
+ * Sends one event after another to each region over gRPC, which does not forward events, until it
+ * is stopped. A region that accepts an event has the project at that time.
  */
 export function probe(
   regions: readonly Pick<RegionalSilo, 'region' | 'once'>[],
@@ -31,7 +31,7 @@ export function probe(
   const probed: Probed = { accepted: [], stored: [], unknown: [] };
   let isOver = false;
   const watch = async ({ region, once }: (typeof regions)[number]) => {
-    // Repeats would widen the time in which an event was accepted.
+    // Sent once, because repeats would widen the time in which an event was accepted.
     const { events } = once(token);
     while (!isOver) {
       const uuid = randomUUID();
@@ -60,8 +60,8 @@ export function probe(
 }
 
 /**
- * How often the project has changed its region, at least. More often than there were migrations and
- * rollbacks means that both regions have accepted events in the same time.
+ * The minimum number of changes of the project's region. More than the number of migrations and
+ * rollbacks means that both regions accepted events at the same time.
  */
 export function handoversIn(accepted: readonly Accepted[]): number {
   const inOrder = accepted.toSorted((a, b) => a.toMs - b.toMs);
@@ -69,7 +69,10 @@ export function handoversIn(accepted: readonly Accepted[]): number {
   return Math.max(0, ...regions.map((first) => chainFrom(first, inOrder).length - 1));
 }
 
-/** The longest chain of which each was accepted after the one before, and in the other region. */
+/**
+ * The longest chain in which each event was accepted after the previous one, and in the other
+ * region.
+ */
 function chainFrom(first: Region, inOrder: readonly Accepted[]): Accepted[] {
   const chain: Accepted[] = [];
   for (const each of inOrder) {

@@ -12,9 +12,9 @@ import { TcpProxy } from './tcp-proxy.ts';
 export type RegionalSilo = Clients &
   Deployment & {
     region: Region;
-    /** Where SDKs of this region send events. */
+    /** The URL to which SDKs of this region send events. */
     edgeUrl: string;
-    /** Before its project service: how the other region reaches it. */
+    /** The proxy in front of its project service, by which the other region reaches it. */
     link: TcpProxy;
   };
 
@@ -26,8 +26,8 @@ export type TestRegions = AsyncDisposable & { us: TestRegion; eu: TestRegion };
 type Settings = NonNullable<Parameters<typeof prepareTestSilo>[0]>;
 
 /**
- * Starts two Silos in this process, each with an HTTP edge, on the run's servers: they share no
- * database and no stream, only these servers.
+ * Starts two Silos in this process, each with an HTTP edge, on the run's servers: they share these
+ * servers, but no database and no stream.
  */
 export async function startTestRegions(settings: Settings = {}): Promise<TestRegions> {
   await using started = new AsyncDisposableStack();
@@ -47,7 +47,7 @@ export async function startTestRegions(settings: Settings = {}): Promise<TestReg
   return { us, eu, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
-/** A project's events in a region, by UUID: their bytes as they are stored. */
+/** A project's events in a region, by UUID, as stored bytes. */
 export async function storedEvents(
   { mongo, databasePrefix }: Pick<Deployment, 'mongo' | 'databasePrefix'>,
   projectId: string,
@@ -59,7 +59,7 @@ export async function storedEvents(
   });
   const found = new Map<string, Buffer>();
   for await (const document of cursor) {
-    // A copy: the driver reads many documents into one buffer.
+    // Copied, because the driver reads many documents into one buffer.
     const bytes = Buffer.from(document as unknown as Uint8Array);
     found.set(new StoredEvent(bytes).uuid, bytes);
   }

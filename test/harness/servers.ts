@@ -5,7 +5,7 @@ import { startMongod } from '@silo/embedded/mongod.ts';
 import { startNatsServer } from '@silo/embedded/nats-server.ts';
 import { obtain } from '@silo/embedded/obtain.ts';
 
-/** Where test suites find the servers' binaries. */
+/** The paths of the servers' binaries for test suites. */
 type Binaries = { MONGOD_BINARY: string; NATS_SERVER_BINARY: string };
 
 /** The environment variables by which test files reach the servers of the run. */
@@ -13,8 +13,8 @@ type TestEnvironment = Binaries & {
   MONGODB_URL: string;
   NATS_URL: string;
   /**
-   * Directory of certificates: `ca.pem`, `<role>-<name>.pem` and `.key`; in `eu/` those of another
-   * region by the same CA, in `other/` those of another CA.
+   * Directory of certificates: `ca.pem`, `<role>-<name>.pem` and `.key`; `eu/` has those of another
+   * region with the same CA, `other/` those of another CA.
    */
   SILO_TEST_CERTIFICATES: string;
 };
@@ -30,8 +30,8 @@ export async function startTestServers(directory: string): Promise<TestServers> 
     await startMongod({
       binary: binaries.MONGOD_BINARY,
       directory: join(directory, 'mongodb'),
-      // Files of dropped databases are open until their history ends, 5 minutes by default: some 70 for
-      // each test with a database of its own, and a process may have 20,000 or fewer.
+      // Files of dropped databases stay open until their history ends, 5 minutes by default: about
+      // 70 for each test with its own database, and a process may have at most 20,000.
       setParameters: { minSnapshotHistoryWindowInSeconds: '5' },
       enableTestCommands: true,
     }),
@@ -68,7 +68,7 @@ export async function obtainBinaries(log: (line: string) => void): Promise<Binar
   return { MONGOD_BINARY: mongod.path, NATS_SERVER_BINARY: natsServer.path };
 }
 
-/** Regions of tests have one CA, so that a certificate is refused for its region and nothing else. */
+/** Regions in tests have one CA, so that a certificate is refused only for its region. */
 async function shareAuthority(from: string, to: string): Promise<void> {
   await mkdir(to, { recursive: true });
   for (const file of ['ca.pem', 'ca.key']) await copyFile(join(from, file), join(to, file));

@@ -23,32 +23,32 @@ const definitions: Record<ServiceName, ServiceDefinition> = {
   billing: billingService,
 };
 
-/** The four services in this process, on the run's real servers, in databases of their own. */
+/** The four services in this process, on the run's real servers, with their own databases. */
 export type TestSilo = AsyncDisposable &
   Clients & {
-    /** Of the databases: `<prefix>_<service>`. */
+    /** Prefix of the databases: `<prefix>_<service>`. */
     databasePrefix: string;
     natsUrl: string;
     natsStream: string;
     /** Events are under `<prefix>.<service>.<event>.<id>`. */
     natsSubjectPrefix: string;
     mongo: MongoClient;
-    /** Of all four services. */
+    /** The count of permits in all four services. */
     permits: PermitCount;
     start(name: ServiceName): Promise<void>;
-    /** Ends a service in good order. */
+    /** Stops a service in an orderly way. */
     stop(name: ServiceName): Promise<void>;
-    /** Where the internal ports of both replicas of token are, as gRPC takes it. */
+    /** The internal ports of both replicas of token, in the form of gRPC. */
     tokenTarget: string;
-    /** Where the metrics of each replica are, with the setting `servesMetrics`. */
+    /** The URLs of each replica's metrics, with the setting `servesMetrics`. */
     metricsUrls: readonly string[];
-    /** The HTTP edge as a process of its own, `ROLE=edge`; returns its URL. */
+    /** Starts the HTTP edge as a separate process, `ROLE=edge`; returns its URL. */
     startEdge(): Promise<string>;
     /** A second replica of token; disposed of with the deployment. */
     startSecondToken(): Promise<RunningService>;
   };
 
-/** What a test may set otherwise. */
+/** Settings that a test may change. */
 type Settings = Partial<
   Pick<
     ServiceConfig,
@@ -67,7 +67,7 @@ type Settings = Partial<
     | keyof typeof generousLimits
   >
 > & {
-  /** Where each service has a user of its own, instead of `natsUrl`. */
+  /** A URL for each service's own user, in place of `natsUrl`. */
   natsUrlOf?: (name: ServiceName) => string;
   servesMetrics?: boolean;
 };
@@ -114,7 +114,7 @@ export async function prepareTestSilo({
     natsStream: `TEST_${id}`,
     natsSubjectPrefix: `test-${id}.v1`,
     signup: 'open',
-    // As long as may be, so that a guard on a busy machine keeps its read lease.
+    // As long as possible, so that a guard on a busy machine keeps its read lease.
     leaseMs: 20_000,
     leaseRenewMs: 2_000,
     leaseDriftShare: 0.01,
@@ -132,7 +132,7 @@ export async function prepareTestSilo({
     ...settings,
   };
   const addresses = await chooseAddresses();
-  // Of two replicas: where one does not answer, the other does.
+  // One of two replicas: if one does not answer, the other does.
   const secondToken = `127.0.0.1:${await freePort()}`;
   const tokenTarget = `ipv4:${addresses.token.internal},${secondToken}`;
   const mongo = new MongoClient(required('MONGODB_URL'));

@@ -1,6 +1,6 @@
 /**
- * Makes the wall clock of a forked process wrong by `skewMs` of its options (`startForked`). To be
- * imported first, so that nothing sees the right time.
+ * Makes the wall clock of a forked process wrong by `skewMs` in its options (`startForked`). Import
+ * it first, so that no module reads the right time.
  */
 const { skewMs }: { skewMs: number } = JSON.parse(process.argv[2] ?? '');
 const RightDate = Date;

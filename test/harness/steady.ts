@@ -4,7 +4,10 @@ import { isUnanswered, untilAnswered } from './eventually.ts';
 
 type Method = (request: object, options?: CallOptions) => unknown;
 
-/** With these the response holds a secret: the caller chooses the id, and an empty one is refused. */
+/**
+ * Methods whose response contains a secret: the caller must choose the id, because an empty one is
+ * refused.
+ */
 const withOwnIds: ReadonlySet<string> = new Set([
   'createAccount',
   'createApiKey',
@@ -13,10 +16,10 @@ const withOwnIds: ReadonlySet<string> = new Set([
 ]);
 
 /**
- * The same methods, for tests that are not about failing calls: where no response came in time, a
- * call is sent again, as the `silo` command does, so that a busy machine fails no test. A change
- * has one request id in all its tries. Streams, and calls with a deadline or a signal of their own,
- * are sent once.
+ * The same methods, for tests that are not about failing calls: if no response came in time, a call
+ * is repeated, like the `silo` command does, so that a busy machine fails no test. All attempts of
+ * a change have one request id. Streams, and calls with their own deadline or signal, are sent
+ * once.
  */
 export function steady<Methods extends object>(methods: Methods): Methods {
   const wrapped = Object.entries(methods as Record<string, Method>).map(([name, method]) => [
@@ -35,7 +38,7 @@ export function steady<Methods extends object>(methods: Methods): Methods {
   return Object.fromEntries(wrapped);
 }
 
-/** All clients of an API so, where the others are sent once. */
+/** All clients of an API with such repeats, for tests whose other calls are sent once. */
 export function steadyApi<Api extends object>(api: Api): Api {
   const clients = Object.entries(api as Record<string, object>);
   return Object.fromEntries(clients.map(([name, methods]) => [name, steady(methods)])) as Api;

@@ -2,14 +2,16 @@ import type { Socket } from 'node:net';
 
 export type Direction = 'toServer' | 'toClient';
 
-/** What befalls the bytes of a connection now. */
+/** The present disturbance of a connection. */
 export type Link = { isStalled(way: Direction): boolean; delayMs(): number };
 
 type Passing = { dueMs: number; bytes?: Buffer; isClose?: boolean };
 
 const waitingBytesMax = 1024 * 1024;
 
-/** One way of a connection: bytes, their end and the loss of the connection arrive in order. */
+/**
+ * One direction of a connection: bytes, their end and the loss of the connection arrive in order.
+ */
 export class Flow {
   readonly #from: Socket;
   readonly #to: Socket;
@@ -38,7 +40,7 @@ export class Flow {
     });
   }
 
-  /** Sends on what may go now. */
+  /** Sends everything that may be sent now. */
   flush(): void {
     while (!this.#isFull && !this.#link.isStalled(this.#way)) {
       const [next] = this.#waiting;

@@ -1,11 +1,11 @@
-/** The proxy that the fault tests put in front of servers does to connections what it says. */
+/** The proxy that fault tests place in front of servers disturbs connections as specified. */
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from './eventually.ts';
 import { TcpProxy } from './tcp-proxy.ts';
 
-/** A server that answers every byte with the same, after its name. */
+/** A server that sends its name, then echoes every byte. */
 async function startEcho(t: ExecutionContext, name = '') {
   const sockets = new Set<Socket>();
   const server = createServer((socket) => {
@@ -34,7 +34,7 @@ async function startProxy(t: ExecutionContext, replicas: number[]): Promise<TcpP
   return proxy;
 }
 
-/** A client of a port, and what it has received. */
+/** A client of a port, and the text that it has received. */
 function dial(t: ExecutionContext, port: number) {
   const socket = connect({ host: '127.0.0.1', port });
   t.teardown(() => socket.destroy());
@@ -66,7 +66,9 @@ function dial(t: ExecutionContext, port: number) {
   };
 }
 
-/** Waits for what goes another way through the same process: by then the first would be there. */
+/**
+ * Waits for messages by another path through the same process, which would arrive after the first.
+ */
 async function roundTrips(t: ExecutionContext, port: number): Promise<void> {
   for (let index = 0; index < 20; index++) {
     const other = dial(t, port);
@@ -75,7 +77,7 @@ async function roundTrips(t: ExecutionContext, port: number): Promise<void> {
   }
 }
 
-test('bytes pass both ways, and the end of a connection too', async (t) => {
+test('bytes pass in both directions, and so does the end of a connection', async (t) => {
   const echo = await startEcho(t);
   const client = dial(t, (await startProxy(t, [echo.port])).port);
   client.socket.write('hello');
@@ -103,7 +105,7 @@ test('a cut breaks connections and refuses new ones until it is healed', async (
 });
 
 for (const way of ['toServer', 'toClient'] as const) {
-  test(`stalled ${way}: the connection stays, and what waited arrives late`, async (t) => {
+  test(`stalled ${way}: the connection stays open, and waiting bytes arrive late`, async (t) => {
     const echo = await startEcho(t);
     const proxy = await startProxy(t, [echo.port]);
     const client = dial(t, proxy.port);
@@ -119,7 +121,7 @@ for (const way of ['toServer', 'toClient'] as const) {
   });
 }
 
-test('stalled, the death of the server is not seen until it is healed', async (t) => {
+test('while stalled, the end of the server is not noticed until the link is healed', async (t) => {
   const echo = await startEcho(t);
   const other = await startEcho(t);
   const proxy = await startProxy(t, [echo.port]);
@@ -134,7 +136,7 @@ test('stalled, the death of the server is not seen until it is healed', async (t
   await client.closes();
 });
 
-test('slow, everything takes longer by the delay each way', async (t) => {
+test('while slow, everything takes longer by the delay in each direction', async (t) => {
   const echo = await startEcho(t);
   const proxy = await startProxy(t, [echo.port]);
   const client = dial(t, proxy.port);
@@ -150,7 +152,7 @@ test('slow, everything takes longer by the delay each way', async (t) => {
   t.true(performance.now() - startedMs >= 2 * delayMs - 2);
 });
 
-test('connections go to the replicas in turn, and past one that is dead', async (t) => {
+test('connections go to the replicas in turn, skipping one that is dead', async (t) => {
   const a = await startEcho(t, 'a');
   const b = await startEcho(t, 'b');
   const proxy = await startProxy(t, [a.port, b.port]);
@@ -171,7 +173,7 @@ test('connections go to the replicas in turn, and past one that is dead', async 
   await dial(t, proxy.port).closes();
 });
 
-test('a large transfer passes whole to a reader that is slow to begin', async (t) => {
+test('a large transfer passes completely to a reader that begins late', async (t) => {
   const echo = await startEcho(t);
   const proxy = await startProxy(t, [echo.port]);
   const client = dial(t, proxy.port);

@@ -4,18 +4,21 @@ import { type Direction, Flow, type Link } from './tcp-flow.ts';
 
 const host = '127.0.0.1';
 
-/** How a proxy takes part in a network's faults; each call takes the place of the one before. */
+/** The disturbances of a network; each call replaces the previous one. */
 export type Disturbance =
   /** Connections break, and new ones are refused. */
   | { kind: 'cut' }
-  /** Nothing arrives that way any more, breaks neither; healed, all of it arrives late. */
+  /**
+   * Nothing arrives in these directions, and no connection breaks; after healing, everything
+   * arrives late.
+   */
   | { kind: 'stalled'; ways: readonly Direction[] }
-  /** Everything takes so much longer, each way. */
+  /** Everything takes longer by this delay, in each direction. */
   | { kind: 'slow'; delayMs: number };
 
 /**
  * A TCP port in front of one server, or of several replicas of it, that a test controls. A new
- * connection goes to the next replica that takes it.
+ * connection goes to the next replica that accepts it.
  */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
@@ -34,7 +37,7 @@ export class TcpProxy implements AsyncDisposable {
     });
   }
 
-  /** Listens on a port of its own, in front of these ports of 127.0.0.1; `first` is tried first. */
+  /** Listens on its own port, in front of these ports of 127.0.0.1; `first` is tried first. */
   static async start(replicas: readonly number[], first = 0): Promise<TcpProxy> {
     const server = createServer({ allowHalfOpen: true, noDelay: true });
     server.listen({ host, port: 0 });
@@ -50,7 +53,7 @@ export class TcpProxy implements AsyncDisposable {
     return `${host}:${this.port}`;
   }
 
-  /** Disturbs whatever passes, from now on. */
+  /** Disturbs all traffic from now on. */
   disturb(disturbance: Disturbance): void {
     this.#disturbance = disturbance;
     if (disturbance.kind === 'cut') for (const connection of this.#connections) connection.break();
@@ -94,7 +97,7 @@ export class TcpProxy implements AsyncDisposable {
     connection.closed.then(() => this.#connections.delete(connection));
   }
 
-  /** The next replica that takes a connection; undefined: none does. */
+  /** The next replica that accepts a connection; undefined if none does. */
   async #reach(): Promise<Socket | undefined> {
     for (let tries = 0; tries < this.#replicas.length; tries++) {
       const port = this.#replicas[this.#next++ % this.#replicas.length] ?? 0;

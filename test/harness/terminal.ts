@@ -2,15 +2,15 @@ import pty from '@lydell/node-pty';
 import headless from '@xterm/headless';
 import { eventually } from './eventually.ts';
 
-/** A program in a real terminal, as a person sees it and types into it. */
+/** A program in a real terminal, with its screen and its input. */
 export type TerminalRun = {
   /** The lines on the screen, and those that scrolled away. */
   screen(): string;
   /** Everything that was written, escape sequences included. */
   raw(): string;
-  /** Waits until the screen shows it. */
+  /** Waits until the screen shows this. */
   sees(what: string | RegExp): Promise<void>;
-  /** Waits until the screen does not show it any more. */
+  /** Waits until the screen no longer shows this. */
   misses(what: string): Promise<void>;
   type(keys: string): void;
   /** Its exit code, once it has ended; rejects, and ends it, if it takes too long. */
@@ -29,7 +29,7 @@ const size = { cols: 140, rows: 50 };
 const seenWithinMs = 120_000;
 const endsWithinMs = 300_000;
 
-/** Starts a program in a terminal of its own. */
+/** Starts a program in its own terminal. */
 export function openTerminal(
   file: string,
   args: string[],
@@ -47,7 +47,7 @@ export function openTerminal(
     raw += data;
     terminal.write(data);
   });
-  // What a terminal answers, such as where its cursor is.
+  // The terminal's answers to queries, such as the position of the cursor.
   terminal.onData((answer) => child.write(answer));
   const screen = () => {
     const { active } = terminal.buffer;
@@ -63,7 +63,7 @@ export function openTerminal(
     }, endsWithinMs);
     child.onExit(({ exitCode, signal }) => {
       clearTimeout(timer);
-      // What has been written is on the screen, then.
+      // Everything that was written is then on the screen.
       terminal.write('', () => done(signal ? 128 + signal : exitCode));
     });
   });

@@ -16,17 +16,18 @@ export function millisecondsOf(duration: Duration | undefined): number {
   return duration === undefined ? 0 : duration.seconds * 1_000 + duration.nanos / 1e6;
 }
 
-/** Ten rounds a second at most: measuring takes little of what it measures. */
+/** At most ten rounds a second, so that measuring takes little of the machine. */
 const pauseMs = 100;
 /**
- * Operations are also compared with rounds of the same second: they may be shorter than a pause.
+ * Operations are also compared with rounds of the same second, because they may be shorter than a
+ * pause.
  */
 const besideMs = 1_000;
 
 /**
- * How fast the machine is at each moment: a round is an empty RPC to another process and then a
- * transaction with one statement, without anything of Silo's, repeatedly beside the measured
- * operation. Promises in time are held to a number of rounds, so that a slow machine breaks none.
+ * The speed of the machine over time. A round is an empty RPC to another process and then a
+ * transaction with one statement, without any code of Silo; rounds are repeated during the measured
+ * operation. Time limits are numbers of rounds, so that a slow machine does not fail a test.
  */
 export class Yardstick implements AsyncDisposable {
   readonly #server: Forked<string>;
@@ -49,7 +50,7 @@ export class Yardstick implements AsyncDisposable {
   static async start(mongo: MongoClient): Promise<Yardstick> {
     const server = await startForked<string>(new URL('empty-server.ts', import.meta.url), {});
     const yardstick = new Yardstick(server, mongo);
-    await eventually(() => yardstick.#round()); // what connects and creates is no measure
+    await eventually(() => yardstick.#round()); // connecting and creating are not measured
     yardstick.#measuring = yardstick.#measure();
     return yardstick;
   }
@@ -68,7 +69,7 @@ export class Yardstick implements AsyncDisposable {
       const round = { fromMs: machineMs(), untilMs: Number.POSITIVE_INFINITY };
       this.#rounds.push(round);
       await eventually(async () => {
-        // In an election, say, it fails, and lasts until it succeeds.
+        // During an election, for example, it fails, and the round lasts until it succeeds.
         if (!this.#isOver) await this.#round();
       });
       round.untilMs = machineMs();

@@ -3,7 +3,7 @@ import { Findings, type Violation } from './violation.ts';
 
 type Fields = Record<string, unknown>;
 
-/** Every log: 1 … N without gaps, each event once, causes before effects. */
+/** Checks every log: 1 … N without gaps, each event once, causes before effects. */
 export function checkEventLogs(snapshot: Snapshot): Violation[] {
   const findings = new Findings();
   for (const log of Object.values(snapshot.logs)) {
@@ -18,21 +18,21 @@ function checkNumbers(
   findings: Findings,
   { service, sequence, events, emitted }: ServiceLog,
 ): void {
-  // Younger than the 90 days for which events are kept: the first one is still there.
+  // The log is younger than the 90 days for which events are kept, so the first event still exists.
   const gap = events.findIndex(({ _id }, index) => _id !== index + 1);
   findings.expect(
     gap < 0,
     'a log has no gap',
-    `${service}: ${events[gap]?._id} is number ${gap + 1}`,
+    `${service}: ${events[gap]?._id} is at index ${gap + 1}`,
   );
   findings.expect(
     events.length === sequence,
-    'a log ends where its counter stands',
+    'the last sequence of a log equals its counter',
     `${service} has ${events.length} events, counts ${sequence}`,
   );
   const seen = new Set<string>();
   for (const { id } of emitted) {
-    findings.expect(!seen.has(id), 'an event has one place', `${service}: ${id}`);
+    findings.expect(!seen.has(id), 'an event has one sequence', `${service}: ${id}`);
     seen.add(id);
   }
 }
@@ -52,7 +52,7 @@ const beginnings: readonly { begins: string; field: string; others: RegExp }[] =
   { begins: 'billing.subscription_created', field: 'organizationId', others: /^billing\./ },
 ];
 
-/** Which events have a revision in common, and of what. */
+/** Events that share a revision, and the thing with this revision. */
 const counters: readonly { events: RegExp; field: string }[] = [
   { events: /^org\.account_/, field: 'accountId' },
   { events: /^org\.organization_/, field: 'organizationId' },
@@ -75,11 +75,7 @@ function checkOrder(findings: Findings, { service, emitted }: ServiceLog): void 
       const thing = `${begins} ${fields[field]}`;
       if (each.name === begins) begun.add(thing);
       else if (others.test(each.name)) {
-        findings.expect(
-          begun.has(thing),
-          'causes stand before effects',
-          `${at}: no ${thing} before`,
-        );
+        findings.expect(begun.has(thing), 'causes precede effects', `${at}: no ${thing} before`);
       }
     }
     for (const { events, field } of counters) {
@@ -97,7 +93,10 @@ function checkOrder(findings: Findings, { service, emitted }: ServiceLog): void 
   }
 }
 
-/** What is stored is as far as the last event about it: no change without its event. */
+/**
+ * Every stored revision equals that of the last event about it: there is no change without an
+ * event.
+ */
 function checkRevisions(findings: Findings, { logs, org, token, billing }: Snapshot): void {
   const last = new Map<string, number>();
   for (const { emitted } of Object.values(logs)) {

@@ -4,7 +4,9 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { ServiceLog, Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
-/** Every organization is whole: its members counted, its slots and subscription there and agreeing. */
+/**
+ * Checks every organization: its counts of members, its slots and its subscription exist and agree.
+ */
 export function checkOrganizations(snapshot: Snapshot): Violation[] {
   const findings = new Findings();
   const { org, project, billing, logs } = snapshot;
@@ -42,7 +44,7 @@ export function checkOrganizations(snapshot: Snapshot): Violation[] {
   return findings.violations;
 }
 
-/** The organizations that open sagas of these kinds are about. */
+/** The organizations of open sagas of these kinds. */
 function openFor({ sagas }: ServiceLog, ...kinds: string[]): Set<string> {
   const open = sagas.filter((saga) => saga.open && kinds.includes(saga.kind));
   return new Set(open.map(({ data }) => String(data.organizationId)));
@@ -70,12 +72,12 @@ function checkMembers(
   );
   findings.expect(
     deleteTime !== undefined ? members.length + invites === 0 : owners >= 1,
-    'an organization has an owner until it is deleted, and then nobody',
+    'an organization has an owner until it is deleted, and then no members',
     found,
   );
 }
 
-/** What belongs to an organization belongs to one that is there. */
+/** Checks that everything of an organization belongs to an existing one. */
 function checkNobodyAstray(
   findings: Findings,
   { org, project, billing }: Pick<Snapshot, 'org' | 'project' | 'billing'>,
@@ -89,7 +91,7 @@ function checkNobodyAstray(
     ...org.invites.map(({ organizationId }) => organizationId),
   ];
   for (const id of named) {
-    findings.expect(organizations.has(id), 'nothing is of an organization that is not there', id);
+    findings.expect(organizations.has(id), 'everything belongs to an existing organization', id);
   }
   for (const { _id, accountId } of org.memberships) {
     findings.expect(accounts.has(accountId), 'every member is an account', _id);

@@ -16,11 +16,14 @@ type Life = {
   revision: number;
   exists: boolean;
   moveId?: string;
-  /** It is coming from another region, and may go back; with its life of an earlier stay. */
+  /**
+   * Set while it arrives from another region, and may go back; contains its life of an earlier
+   * stay.
+   */
   arriving?: { before: Life | undefined };
 };
 
-/** One owner, quota, never emptied by a move; and exactly one event per change. */
+/** Checks one owner, the quota, that no move empties an organization, and one event per change. */
 export function checkProjects({ logs, project }: Snapshot): Violation[] {
   const findings = new Findings();
   const history = new History(findings, new Map(project.moves.map((move) => [move._id, move])));
@@ -31,14 +34,14 @@ export function checkProjects({ logs, project }: Snapshot): Violation[] {
     const own = project.projects.filter(
       (each) => each.organizationId === _id && exists(each.state),
     ).length;
-    // Some are taken for projects that are about to come from another region.
+    // Some slots are reserved for projects that will arrive from another region.
     const taken = project.migrations.filter(
       (each) => each.hasSlot === true && each.organizationId === _id,
     ).length;
     const existing = own + taken;
     const found = `${_id} counts ${count}, has ${existing}, may have ${limit}`;
     findings.expect(count === existing, 'an organization’s count is that of its projects', found);
-    findings.expect(limit === null || count <= limit, 'nobody has more than the limit', found);
+    findings.expect(limit === null || count <= limit, 'no organization exceeds its limit', found);
   }
   const withSlots = new Set(project.slots.map(({ _id }) => _id));
   for (const { _id, organizationId } of project.projects) {
@@ -51,7 +54,7 @@ export function checkProjects({ logs, project }: Snapshot): Violation[] {
   return findings.violations;
 }
 
-/** Every move has an event for each project, and at most one end, which is recorded. */
+/** Checks that every move has an event for each project, and at most one end, which is recorded. */
 function checkMoves(
   findings: Findings,
   { movesSeen, finalized }: History,
@@ -64,10 +67,10 @@ function checkMoves(
     findings.expect(emitted, 'every move has its events', _id);
     const found = JSON.stringify(move);
     const ends = [undoOf, undoneBy, finalizeTime].filter((each) => each !== undefined);
-    findings.expect(ends.length <= 1, 'a move ends one way', found);
+    findings.expect(ends.length <= 1, 'a move is not both undone and finalized', found);
     findings.expect(
       undone.get(_id) === undoneBy,
-      'an undo and what it undid name each other',
+      'an undo and the undone move name each other',
       found,
     );
     findings.expect(
@@ -107,7 +110,7 @@ function compareProjects(
     findings.expect(life?.moveId === moveId, 'a project names its latest move', found);
   }
   for (const [id, life] of lives) {
-    // What is purged was deleted, or has migrated, before.
+    // A purged project was deleted, or has migrated, before.
     findings.expect(!life.exists || stored.has(id), 'a project that exists is stored', id);
   }
 }
@@ -125,7 +128,7 @@ type Change = {
 /** Follows the log and checks every event. */
 class History {
   readonly lives = new Map<string, Life>();
-  /** By move and project. */
+  /** Keys of move and project. */
   readonly movesSeen = new Set<string>();
   readonly finalized = new Set<string>();
   readonly #limits = new Map<string, number | undefined>();
@@ -225,7 +228,7 @@ class History {
     const { from, to = from, revision, at, exists = true } = change;
     const before = this.lives.get(projectId);
     const found = `${projectId}, ${at}: ${JSON.stringify(before)}`;
-    this.#findings.expect(before?.exists === true, 'only what exists changes', found);
+    this.#findings.expect(before?.exists === true, 'only an existing project changes', found);
     this.#findings.expect(
       before === undefined || before.organizationId === from,
       'an event has the owner at that time',
@@ -239,7 +242,7 @@ class History {
   #undelete({ projectId, organizationId, revision }: ProjectUndeleted, at: string): void {
     const before = this.lives.get(projectId);
     const found = `${projectId}, ${at}: ${JSON.stringify(before)}`;
-    this.#findings.expect(before?.exists === false, 'only what is deleted is undeleted', found);
+    this.#findings.expect(before?.exists === false, 'only a deleted project is undeleted', found);
     this.#findings.expect(
       before?.organizationId === organizationId,
       'an event has the owner at that time',
@@ -249,7 +252,7 @@ class History {
     this.#checkQuota(organizationId, at);
   }
 
-  /** At the source the project goes on; at the destination its life begins. */
+  /** At the source the project continues; at the destination its life begins. */
   #hold({ projectId, organizationId, revision }: ProjectHeld, at: string): void {
     const before = this.lives.get(projectId);
     if (before?.exists) {
@@ -260,7 +263,7 @@ class History {
     this.#checkQuota(organizationId, at);
   }
 
-  /** The project stays where it is: what was to come goes back. */
+  /** The project stays at the source; the arriving one is removed. */
   #release({ projectId, organizationId, revision }: ProjectReleased, at: string): void {
     const { arriving } = this.lives.get(projectId) ?? {};
     if (arriving === undefined) {
@@ -272,7 +275,7 @@ class History {
     else this.lives.set(projectId, { ...before, revision });
   }
 
-  /** In the source's region the project ends; in the destination's it has come. */
+  /** At the source the project ends; at the destination it has arrived. */
   #migrate(emitted: ProjectMigrated, at: string): void {
     const { projectId, oldOrganizationId, newOrganizationId, revision } = emitted;
     const before = this.lives.get(projectId);
@@ -294,7 +297,7 @@ class History {
     const count = this.#count(organizationId);
     this.#findings.expect(
       this.#limits.has(organizationId) && (limit === undefined || count <= limit),
-      'nobody has ever had more than the limit',
+      'no organization has ever exceeded its limit',
       `${organizationId} had ${count} of ${limit}, ${at}`,
     );
   }

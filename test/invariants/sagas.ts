@@ -2,7 +2,7 @@ import type { Document } from 'mongodb';
 import type { Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
-/** What spans services is wholly done once it is said to be done: each effect, exactly once. */
+/** Checks that every finished saga has had each of its effects, exactly once. */
 export function checkSagas(snapshot: Snapshot): Violation[] {
   const findings = new Findings();
   const { logs } = snapshot;
@@ -54,7 +54,7 @@ export function checkSagas(snapshot: Snapshot): Violation[] {
   return findings.violations;
 }
 
-/** Nothing is decided whose saga is missing: each founding of an organization is finished. */
+/** Checks that every decision has its saga: each founding of an organization is finished. */
 function checkBegun(findings: Findings, { logs, org }: Snapshot): void {
   const begun = new Set(logs.org.sagas.map(({ data }) => data.organizationId));
   for (const { _id } of org.organizations) {

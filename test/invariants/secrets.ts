@@ -8,15 +8,18 @@ const projectToken = /phc_[0-9A-Za-z]{49}/;
 const requestId = /[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}/i;
 
 /**
- * What may hold a UUID that is no request id: a process's name, what SDKs send with their events,
- * and people's e-mails.
+ * Fields that may contain a UUID that is not a request id: a process's name, SDKs' properties of
+ * events, and e-mails.
  */
 const processName = /(^|\.)owner$/;
 const sentProperties = 'project.captured_events, properties';
 // A local part has at most 64 characters (RFC 5321, section 4.5.3.1.1).
 const email = /[\w.+-]{1,64}@[\w.-]+/g;
 
-/** No API key, invite code or request id stands anywhere; project tokens stand in no event. */
+/**
+ * Checks that no API key, invite code or request id is stored anywhere, and no project token is in
+ * an event.
+ */
 export function checkSecrets({ logs }: Snapshot, streamed: readonly Streamed[]): Violation[] {
   const findings = new Findings();
   for (const { service, collections } of Object.values(logs)) {
@@ -47,7 +50,7 @@ function check(findings: Findings, place: string, path: string, text: string): v
   );
 }
 
-/** Every text in a value, with its path; bytes count as the text that they may hold. */
+/** Every text in a value, with its path; bytes are read as text, too. */
 function* textsOf(value: unknown, path: string): Generator<[string, string]> {
   if (typeof value === 'string') yield [path, value];
   else if (Buffer.isBuffer(value)) {

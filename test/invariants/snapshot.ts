@@ -31,11 +31,11 @@ export type Deployment = {
   natsSubjectPrefix: string;
 };
 
-/** One event of a service, numbered or still in its outbox. */
+/** One event of a service, sequenced or still in its outbox. */
 export type EmittedEvent = {
   /** Such as `project.moved`. */
   name: string;
-  /** Undefined where it has no number yet. */
+  /** Undefined if it is not sequenced yet. */
   sequence: number | undefined;
   id: string;
   subject: string;
@@ -45,23 +45,23 @@ export type EmittedEvent = {
   body: string;
 };
 
-/** What every service keeps. */
+/** What every service stores. */
 export type ServiceLog = {
   service: ServiceName;
-  /** What the counter says. */
+  /** The value of the counter. */
   sequence: number;
-  /** In the order of the log, then that of the outbox. */
+  /** In the order of the log, then of the outbox. */
   emitted: EmittedEvent[];
   events: EventDocument[];
   outbox: OutboxGroup[];
   sagas: SagaRecord<string, Document>[];
-  /** The last sequence that was noted as acknowledged by the broker. */
+  /** The last sequence that is recorded as acknowledged by the broker. */
   published: number;
   /** Every collection, by name. */
   collections: Map<string, Document[]>;
 };
 
-/** All four databases as of one instant. */
+/** All four databases at one time. */
 export type Snapshot = {
   logs: Record<ServiceName, ServiceLog>;
   org: {
@@ -85,13 +85,11 @@ export type Snapshot = {
   billing: { subscriptions: SubscriptionDocument[] };
 };
 
-// A collection was made, or an index, since the instant that is read: another instant will do.
+// A collection or an index was created since the time of the snapshot; another time will work.
 const snapshotUnavailable = 246;
 const attemptsMax = 20;
 
-/**
- * Reads everything as of one instant: one snapshot session spans the databases of a replica set.
- */
+/** Reads everything at one time: one snapshot session spans the databases of a replica set. */
 export async function readSnapshot(deployment: Deployment): Promise<Snapshot> {
   for (let attempt = 1; ; attempt++) {
     const session = deployment.mongo.startSession({ snapshot: true });
@@ -167,7 +165,7 @@ function emittedBy(
   events: EventDocument[],
   outbox: OutboxGroup[],
 ): EmittedEvent[] {
-  const numbered = events.map(({ _id: sequence, event, ...rest }) => ({
+  const sequenced = events.map(({ _id: sequence, event, ...rest }) => ({
     ...rest,
     name: `${service}.${event}`,
     sequence,
@@ -181,5 +179,5 @@ function emittedBy(
       actor,
     })),
   );
-  return [...numbered, ...waiting];
+  return [...sequenced, ...waiting];
 }

@@ -21,7 +21,7 @@ export type Streamed = {
 /** Clocks of broker and services may differ by this much at the old end of the stream. */
 const clockMarginMs = 60 * 60 * 1000;
 const streamNotFound = 10059;
-/** Far beyond what a busy machine takes; where the messages come, nothing waits for so long. */
+/** Far more than a busy machine takes; if the messages arrive, nothing waits this long. */
 const fetchMs = 60_000;
 
 /** Reads a deployment's stream, from its first message to its last. */
@@ -71,7 +71,10 @@ function messageOf(subject: string, headers: MsgHdrs | undefined, body: string):
   };
 }
 
-/** Every event is out at least once, in the log's order, as the log has it; and nothing else is. */
+/**
+ * Checks that every event is published at least once, in the log's order and equal to the log, and
+ * no others.
+ */
 export function checkStream({ logs }: Snapshot, streamed: readonly Streamed[]): Violation[] {
   const findings = new Findings();
   for (const log of Object.values(logs)) {
@@ -90,18 +93,22 @@ function checkService(findings: Findings, log: ServiceLog, streamed: readonly St
   let highest = 0;
   for (const { id, sequence, subject, body } of streamed) {
     const logged = events[sequence - 1];
-    // What was numbered after the snapshot of the log was taken cannot be compared.
+    // Events that were sequenced after the snapshot of the log cannot be compared.
     if (sequence > log.sequence) continue;
     const same =
       logged?.id === id &&
       logged.body === body &&
       subject === `${service}.${logged.event}.${logged.subject}`;
-    findings.expect(same, 'what is published is what the log has', `${service} ${sequence}: ${id}`);
+    findings.expect(
+      same,
+      'published events equal those of the log',
+      `${service} ${sequence}: ${id}`,
+    );
     if (seen.has(id)) continue;
     seen.add(id);
     findings.expect(
       sequence > highest,
-      'events come in order when they first come',
+      'events are first published in order',
       `${service}: ${sequence} after ${highest}`,
     );
     highest = Math.max(highest, sequence);

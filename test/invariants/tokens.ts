@@ -4,7 +4,9 @@ import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import type { Snapshot } from './snapshot.ts';
 import { Findings, type Violation } from './violation.ts';
 
-/** Every project has its one token, every key its secrets, as in the last events. */
+/**
+ * Checks that every project has its one token, and every key its secrets, as in the last events.
+ */
 export function checkTokens(snapshot: Snapshot): Violation[] {
   const findings = new Findings();
   checkProjectTokens(findings, snapshot);
@@ -52,17 +54,21 @@ function checkProjectTokens(findings: Findings, { project, token, logs }: Snapsh
       'a project’s current token alone is live',
       `${_id}: ${live.length}`,
     );
-    // The token of a project that has migrated is revoked here, and known for its captures.
+    // The token of a project that has migrated is revoked here, and kept to forward its captures.
     const isEmitted = emitted.get(_id) === own?.fingerprint || (away.has(_id) && !emitted.has(_id));
     findings.expect(
       isEmitted && (own === undefined || own.fingerprint === fingerprintOf(own.token)),
       'a project’s token is the one of its last event',
       `${_id} has ${own?.fingerprint}, emitted ${emitted.get(_id)}`,
     );
-    findings.expect(known.has(_id), 'no token is of a project that never was', _id);
+    findings.expect(known.has(_id), 'every token belongs to a project that existed', _id);
   }
   for (const { projectId } of token.projectTokens) {
-    findings.expect(current.has(projectId), 'a live token is its project’s', projectId);
+    findings.expect(
+      current.has(projectId),
+      'a live token is its project’s current token',
+      projectId,
+    );
   }
 }
 
@@ -109,7 +115,7 @@ function checkKeys(findings: Findings, { token, org, logs }: Snapshot): void {
   for (const [keyId, fingerprints] of emitted) {
     findings.expect(
       stored.has(keyId) === fingerprints.size > 0,
-      'a key is there until its last secret is revoked',
+      'a key exists until its last secret is revoked',
       keyId,
     );
   }

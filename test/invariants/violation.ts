@@ -2,15 +2,15 @@
 export type Violation = {
   /** Its name, for people and tests. */
   invariant: string;
-  /** Of what it does not hold, and what was found. */
+  /** The thing that violates it, and what was found. */
   found: string;
 };
 
-/** Collects what is wrong. */
+/** Collects violations. */
 export class Findings {
   readonly violations: Violation[] = [];
 
-  /** Notes a violation unless it holds. */
+  /** Records a violation unless the invariant holds. */
   expect(holds: boolean, invariant: string, found: string): void {
     if (!holds) this.violations.push({ invariant, found });
   }

@@ -31,7 +31,7 @@ const services = [
 
 type Sample = { type: string; json: unknown; bytes: string };
 
-/** What the stubs say of a message: how bytes become what `silo` prints. */
+/** The stub of a message, which converts bytes to what `silo` prints. */
 type Stub = { decode(bytes: Buffer): unknown; encode(message: unknown): Buffer };
 
 /** Every request and response of the public API, as `--json` would print it. */
@@ -84,7 +84,7 @@ function releasedBodies(): Sample[] {
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
 const image = fileURLToPath(import.meta.resolve('@silo/protos/gen/image.binpb'));
 
-/** Runs a reader in another language with all samples, and demands that it read every one alike. */
+/** Runs a reader in another language with all samples, and asserts that it reads each the same. */
 async function readAlike(
   t: ExecutionContext,
   command: string,

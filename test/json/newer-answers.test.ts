@@ -25,11 +25,11 @@ import { type Decoder, type Encoder, toJson } from '@silo/protos/json.ts';
 import test from 'ava';
 import { sampleOf } from './samples.ts';
 
-// A newer server beside an older `silo`: any enum value of an answer may be unknown.
+// An answer of a newer server to an older `silo`: any enum value may be unknown.
 
 type Case = { type: string; text(bytes: Uint8Array): string; json(bytes: Uint8Array): unknown };
 
-/** How `silo` shows a message that holds an enum. */
+/** How `silo` shows a message with an enum. */
 function shown<Message>(
   codec: Decoder<Message> & Encoder<Message>,
   render: (message: Message) => Block[],
@@ -88,7 +88,7 @@ const cases: Case[] = [
 const { types } = loadImage();
 
 /** The messages with an enum in what the public API answers. */
-/** Methods that project tokens call: `silo` has none. */
+/** Methods that project tokens call, for which `silo` has no command. */
 const notCalled = new Set(['/silo.project.v1.EventService/CaptureEvents']);
 
 function typesWithEnums(): string[] {
@@ -107,7 +107,7 @@ function typesWithEnums(): string[] {
     .filter((typeName) => typeName.startsWith('silo.'));
 }
 
-test('every answered message with an enum has a case', (t) => {
+test('every answer with an enum has a case', (t) => {
   t.deepEqual(cases.map(({ type }) => type).sort(), typesWithEnums().sort());
 });
 

@@ -6,14 +6,14 @@ import {
   ScalarType,
 } from '@bufbuild/protobuf';
 
-/** Deeper messages are left out: some hold themselves. */
+/** Deeper messages are left out, because some contain themselves. */
 const depthMax = 6;
-/** No value of any enum: what a newer release may send. */
+/** A value that no enum has, as a newer release may send. */
 const unknownNumber = 987;
 
 /**
- * One message of a type, with a value in every field, of every oneof the member with this index, and
- * on request with unknown values in its enums.
+ * One message of a type with a value in every field; of every oneof the member with this index, and
+ * on request with unknown enum values.
  */
 export function sampleOf(
   schema: DescMessage,

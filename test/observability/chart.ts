@@ -1,7 +1,7 @@
-/** One line of a chart: its name, and its values at equal distances; undefined: none. */
+/** One line of a chart: its name, and its values at equal distances; undefined means no value. */
 export type Line = { name: string; values: readonly (number | undefined)[] };
 
-/** A panel of a dashboard, with what its expressions returned. */
+/** A panel of a dashboard, with the results of its expressions. */
 export type Panel = { title: string; unit: string; lines: readonly Line[] };
 
 const size = { width: 480, height: 190 };
@@ -13,7 +13,10 @@ const colours = [
   ...['#8b5cf6', '#06b6d4', '#ec4899', '#84cc16'],
 ];
 
-/** A dashboard as SVG: its panels in two columns. Lines beyond eight in a panel are left out. */
+/**
+ * Draws a dashboard as SVG, with its panels in two columns. Leaves out lines beyond eight in a
+ * panel.
+ */
 export function dashboardSvg(title: string, panels: readonly Panel[]): string {
   const rows = Math.ceil(panels.length / 2);
   const [width, height] = [2 * size.width + 8, rows * (size.height + 8) + 32];
@@ -59,12 +62,12 @@ function panelSvg({ title, unit, lines }: Panel): string {
   return parts.join('');
 }
 
-/** The end of a long name, which differs most. */
+/** The end of a long name, which is the most specific part. */
 function shortened(name: string): string {
   return name.length > nameLengthMax ? `…${name.slice(1 - nameLengthMax)}` : name;
 }
 
-/** The line; it is interrupted where there is no value. */
+/** The path of the line, interrupted where there is no value. */
 function pathOf(values: Line['values'], top: number): string {
   const step = plot.width / Math.max(1, values.length - 1);
   let pen = 'M';
@@ -83,7 +86,7 @@ function pathOf(values: Line['values'], top: number): string {
     .join('');
 }
 
-/** The least of 1, 2, 5, 10 … that is not below; 1 where there is nothing. */
+/** The smallest of 1, 2, 5, 10 … that is not below the value; 1 if there is no value. */
 function roundUp(value: number): number {
   if (value <= 0 || !Number.isFinite(value)) return 1;
   const power = 10 ** Math.floor(Math.log10(value));

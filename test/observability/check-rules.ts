@@ -1,4 +1,4 @@
-// What `npm run check:rules` runs: promtool, on the files of deploy/prometheus.
+// Runs for `npm run check:rules`: promtool on the files of deploy/prometheus.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { findGoTool, promtool } from '../harness/go-tool.ts';

@@ -13,7 +13,7 @@ export function documentedMetrics(page: string): Map<string, DocumentedMetric> {
   return metrics;
 }
 
-/** The alerts that docs/metrics.md says what to do at. */
+/** The alerts for which docs/metrics.md has instructions. */
 export function documentedAlerts(page: string): string[] {
   const [, table = ''] = /\| alert \|[^\n]*\n([\s\S]*?)\n\n?$/.exec(page) ?? [];
   return table.split('\n').flatMap((row) => namesIn(row.split('|')[1] ?? ''));

@@ -1,9 +1,9 @@
 import { parser } from '@prometheus-io/lezer-promql';
 
-/** What an expression of PromQL reads: metrics, and labels that it selects, groups or joins by. */
+/** What a PromQL expression reads: metrics, and the labels by which it selects, groups or joins. */
 export type ReadBy = { metrics: string[]; labels: string[] };
 
-/** Parses an expression of a dashboard or a rule; throws where it is not PromQL. */
+/** Parses an expression of a dashboard or a rule; throws if it is not PromQL. */
 export function readBy(expression: string): ReadBy {
   // Grafana replaces it with a duration.
   const text = expression.replaceAll('$__rate_interval', '5m');

@@ -27,7 +27,7 @@ test('every expression of the dashboards and alerts reads metrics and labels tha
     expressions.push(...panels.flatMap(({ targets }) => targets.map(({ expr }) => expr)));
   }
   t.true(expressions.length > 50);
-  // Of the scrape itself.
+  // Labels of the scrape itself.
   const labelsOfAll = ['service', 'region', 'instance', 'job', 'le'];
   for (const expression of expressions) {
     const { metrics, labels } = readBy(expression);
@@ -43,12 +43,12 @@ test('every expression of the dashboards and alerts reads metrics and labels tha
   }
 });
 
-/** Of a histogram's series, the histogram. */
+/** The name of the histogram for the series of a histogram. */
 function nameOf(series: string): string {
   return series.replace(/_(bucket|sum|count)$/, '');
 }
 
-test('an expression that names no metric, or is not PromQL, is found', (t) => {
+test('an expression that names no metric, or is not PromQL, is detected', (t) => {
   t.deepEqual(readBy('rate(silo_no_such{reason=~"$x"}[$__rate_interval])'), {
     metrics: ['silo_no_such'],
     labels: ['reason'],
@@ -56,7 +56,7 @@ test('an expression that names no metric, or is not PromQL, is found', (t) => {
   t.throws(() => readBy('sum by (rate(silo_log_sequence)'), { message: /not PromQL/ });
 });
 
-test('every alert is tested and has a line in docs/metrics.md that says what to do', (t) => {
+test('every alert is tested and has instructions in docs/metrics.md', (t) => {
   const alerts = rules().map(({ alert }) => alert);
   t.deepEqual(documentedAlerts(page).sort(), alerts.toSorted());
   const { tests }: RuleTests = parse(read('deploy/prometheus/rules.test.yml'));

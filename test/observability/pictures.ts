@@ -1,5 +1,5 @@
-// What `npm run pictures` runs: draws the dashboards of deploy/grafana, as Prometheus evaluates their
-// expressions while `npm run demo` uses a Silo of its own, into docs/dashboards.
+// Runs for `npm run pictures`: draws the dashboards of deploy/grafana into docs/dashboards, as
+// Prometheus evaluates their expressions while `npm run demo` uses its own Silo.
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
@@ -49,7 +49,7 @@ async function startPrometheus(binary: string, targets: string[]) {
     global: { scrape_interval: `${scrapeSeconds}s`, scrape_timeout: `${scrapeSeconds}s` },
     scrape_configs: [{ job_name: 'silo', honor_labels: true, static_configs: [{ targets }] }],
   };
-  // JSON is YAML.
+  // JSON is valid YAML.
   await writeFile(join(directory, 'prometheus.yml'), JSON.stringify(config));
   const args = [
     `--config.file=${join(directory, 'prometheus.yml')}`,

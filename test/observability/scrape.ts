@@ -1,7 +1,7 @@
-/** A metric as processes serve it. */
+/** A metric as a process serves it. */
 export type ScrapedMetric = { type: string; labels: ReadonlySet<string>; samples: number };
 
-/** Labels that every metric has, and that of histograms' buckets. */
+/** Labels of every metric, and the label of histogram buckets. */
 const common = new Set(['service', 'region', 'le']);
 
 /** The metrics of texts in Prometheus' format, by name. */

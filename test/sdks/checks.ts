@@ -1,4 +1,4 @@
-/** What every SDK must show against a Silo. Each check throws where it does not. */
+/** Checks of every SDK with a Silo. Each check throws if it fails. */
 import { deepEqual, equal, notEqual } from 'node:assert/strict';
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { newProjectToken } from '@silo/tokens/secrets.ts';
@@ -11,7 +11,7 @@ import { startSiloProcesses } from '../harness/processes.ts';
 import { allEvents, where } from '../scenarios/event-requests.ts';
 import { type Language, type Report, run } from './languages.ts';
 
-/** An SDK's program, installed, and the Silo that it sends to. */
+/** An SDK's installed program, and the Silo that it sends to. */
 type Trial = {
   silo: FaultSilo;
   edgeUrl: string;
@@ -45,7 +45,7 @@ async function story(trial: Trial): Promise<void> {
   if (!trial.language.rules.shutdownSendsAll) {
     await eventually(async () => {
       equal((await allEvents(api, { projectId })).length, expected.length);
-    }).catch(() => {}); // what is there is compared below
+    }).catch(() => {}); // the stored events are compared below
   }
   checkLost(trial, await program.end(), 0);
   const events = await allEvents(api, { projectId });
@@ -64,7 +64,7 @@ async function story(trial: Trial): Promise<void> {
   deepEqual([$group_type, $group_key, $group_set], ['company', 'c1', { size: 3 }]);
 }
 
-/** Sends `count` events through a front; `until` it has got these statuses, and these in the end. */
+/** Sends `count` events through a front `until` it has returned these statuses, and then these. */
 async function send(
   trial: Trial,
   fateOf: (index: number) => Fate,
@@ -158,8 +158,8 @@ async function outage(trial: Trial): Promise<void> {
 }
 
 /**
- * Kills the primary while the commit of the SDK's batch is on its way. An SDK that gives up before
- * another one is elected, after as many requests as it always makes, reports all as lost.
+ * Kills the primary during the commit of the SDK's batch. An SDK that gives up before another one
+ * is elected, after its usual number of requests, reports all events as lost.
  */
 async function failover({ language, program: command }: Trial): Promise<void> {
   await using silo = await startSiloProcesses({
@@ -188,7 +188,7 @@ async function failover({ language, program: command }: Trial): Promise<void> {
   checkLost({ language }, await program.end(), isSent ? 0 : count);
   const events = await eventually(() => allEvents(api, { projectId }));
   const stored = events.map(({ name }) => name).sort();
-  // What was refused may be stored nevertheless.
+  // Refused events may be stored nevertheless.
   deepEqual(stored, isSent ? names : names.filter((name) => stored.includes(name)));
 }
 

@@ -9,16 +9,16 @@ const programMs = 10 * 60_000;
 
 type Command = readonly [program: string, ...args: string[]];
 
-/** How an SDK takes refusals of one batch (measured; its documentation leaves it open). */
+/** How an SDK handles refusals of one batch (measured; its documentation does not say). */
 type Rules = {
-  /** Requests until it gives the batch up; undefined: it tries until it is closed. */
+  /** Number of requests until it drops the batch; undefined if it retries until it is closed. */
   requestsAt401: number;
   requestsAt503: number | undefined;
-  /** Whether it reports what it gives up. */
+  /** Whether it reports events that it drops. */
   reportsLosses: boolean;
-  /** Whether it sends a batch again whose connection broke. */
+  /** Whether it retries a batch whose connection broke. */
   sendsAgainAfterBreak: boolean;
-  /** Whether its shutdown sends what was captured just before. */
+  /** Whether its shutdown sends events that were captured just before. */
   shutdownSendsAll: boolean;
 };
 
@@ -28,9 +28,9 @@ export type Language = {
   /** The folder of the program. */
   folder: string;
   sdk: string;
-  /** Succeeds where the toolchain is installed. */
+  /** Succeeds if the toolchain is installed. */
   probe: readonly Command[];
-  /** What to install where it is not. */
+  /** What to install otherwise. */
   needs: string;
   /** Installs the SDK and builds the program, in a copy of the folder. */
   install: readonly Command[];

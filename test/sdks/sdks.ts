@@ -1,8 +1,8 @@
 /**
- * `npm run test:sdks`: sends events to a Silo with the SDKs of other languages, as they are, and
- * checks what is stored while the network, the token or MongoDB fails. A language whose toolchain is
- * not installed is left out. The last line is `N passed, N failed, N languages left out`, and the
- * exit code 1 if anything failed.
+ * `npm run test:sdks`: sends events to a Silo with unmodified SDKs of other languages, and checks
+ * what is stored while the network, the token or MongoDB fails. A language whose toolchain is not
+ * installed is left out. The last line is `N passed, N failed, N languages left out`, and the exit
+ * code is 1 if anything failed.
  */
 import { mkdir, mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';

@@ -2,16 +2,16 @@ import type { ProtectionName } from '@silo/guard/core/protections.ts';
 import type { Violation } from './checker.ts';
 import { runSchedule } from './schedule.ts';
 
-/** Schedules of neighbouring seeds. */
+/** Schedules with consecutive seeds. */
 export type Batch = {
   firstSeed: number;
   schedules: number;
   off: ProtectionName | undefined;
-  /** Whether to end at the first acceptance of what was taken away. */
+  /** Whether to end at the first acceptance of removed access. */
   isControl: boolean;
 };
 
-/** What a batch showed. */
+/** The result of a batch. */
 export type BatchResult = {
   schedules: number;
   violations: (Violation & { seed: number })[];

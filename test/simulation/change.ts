@@ -6,12 +6,12 @@ import { leaseMs } from './numbers.ts';
 import type { Committed } from './source-world.ts';
 import type { World } from './world.ts';
 
-/** What became of an RPC that takes access away; undefined: it did not return OK. */
+/** The result of an RPC that removes access; undefined if it did not return OK. */
 export type Returned = { elapsedMs: number } | undefined;
 
 /**
- * One RPC, as its handler in a service runs it: authorize and take a permit, decide in one
- * transaction, release, learn the position, await the barrier, return.
+ * One RPC as its handler runs it: authorize and take a permit, decide in one transaction, release,
+ * read the position, await the barrier, return.
  */
 export class Change {
   readonly #world: World;
@@ -32,13 +32,15 @@ export class Change {
     this.#done = done;
   }
 
-  /** By staff, which takes away for sure: also what another has taken away meanwhile. */
+  /**
+   * By staff, so that it certainly removes access, even if another call has removed it meanwhile.
+   */
   revoke(): void {
     this.#takesAway = true;
     this.run(false);
   }
 
-  /** `isPermitted`: by the guard of the process; else the caller is staff. */
+  /** With `isPermitted`, by the guard of the process; otherwise the caller is staff. */
   run(isPermitted: boolean): void {
     const { random, checker } = this.#world;
     if (!isPermitted) {
@@ -68,7 +70,7 @@ export class Change {
           : this.#process.core.permitRemainingMs(permit, machine.read());
       if (heldMs === 0) return;
       const { life } = machine;
-      // The database carries out what was sent, whatever becomes of the process.
+      // The database executes what was sent, whatever happens to the process.
       timeline.after(random.between(0, Math.min(heldMs / 2, tookMsMax - bodyMs)), () => {
         check();
         const decided = this.#decide();
@@ -81,7 +83,7 @@ export class Change {
     });
   }
 
-  /** The transaction: takes away, gives back, or finds it taken away already. */
+  /** The transaction: removes, restores, or finds that access was removed already. */
   #decide(): { isRevoke: boolean; atMs: number; event: Committed | undefined; life: string } {
     const { random, timeline, sources } = this.#world;
     const fact = this.#fact;
@@ -94,7 +96,8 @@ export class Change {
   }
 
   /**
-   * Has the outbox numbered, and waits until the event's, or the head's, sequence may be returned.
+   * Sequences the outbox, and waits until the sequence of the event, or of the head, may be
+   * returned.
    */
   #learnPosition(decided: { atMs: number; event: Committed | undefined; life: string }): void {
     const source = this.#world.sources[sourceOfKind[this.#fact.ref.kind]];

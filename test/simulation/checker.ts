@@ -5,19 +5,19 @@ import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { factKey, worldFacts } from './facts-world.ts';
 import type { World } from './world.ts';
 
-/** A broken promise. */
+/** A violated guarantee. */
 export type Violation = { kind: 'safety' | 'liveness'; what: string };
 
 const indexOfFact = new Map(worldFacts.map(({ ref }, index) => [factKey(ref), index]));
 
 /**
- * Knows what nobody in the world knows: what every fact was at every instant, and which revoking
- * RPCs have returned. A decision may rest only on what a fact was at, or after, the last revoke
- * that had returned when the decision began.
+ * Knows what no process in the simulated world can know: the value of every fact at every time, and
+ * which revoking RPCs have returned. A decision may only use the value of a fact at or after the
+ * last revoke that had returned when the decision began.
  */
 export class Checker {
   readonly #world: World;
-  /** By fact: when the last revoke was decided of those that have returned OK. */
+  /** By fact: the time of the last revoke that returned OK. */
   readonly #decidedMs = new Float64Array(worldFacts.length).fill(-1);
   violation: Violation | undefined;
 
@@ -25,17 +25,20 @@ export class Checker {
     this.#world = world;
   }
 
-  /** A revoking RPC returned OK. */
+  /** Call this when a revoking RPC returns OK. */
   returned(factIndex: number, decidedMs: number): void {
     this.#decidedMs[factIndex] = Math.max(this.#decidedMs[factIndex] ?? -1, decidedMs);
   }
 
-  /** What has returned by now: to be taken when a verification starts. */
+  /** The revokes that have returned by now; call it when a verification starts. */
   begin(): Float64Array {
     return this.#decidedMs.slice();
   }
 
-  /** An answer is there. `since`: from `begin`, or undefined if it started in this turn. */
+  /**
+   * Checks an answer. `since` comes from `begin`; undefined if the verification started in this
+   * turn.
+   */
   answered(
     guardName: string,
     check: AccessCheck,
@@ -48,7 +51,7 @@ export class Checker {
         ? this.#wrongAccess(check, answer, since)
         : this.#wrongToken(check, answer, since);
     if (wrong !== undefined)
-      this.fail('safety', `${guardName} accepts what had been taken away: ${wrong}`);
+      this.fail('safety', `${guardName} accepts access that was removed: ${wrong}`);
   }
 
   fail(kind: Violation['kind'], what: string): void {

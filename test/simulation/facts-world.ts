@@ -10,10 +10,10 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { secretLength } from '@silo/tokens/secrets.ts';
 
-/** A fact as the world has it: what it grants, and what it is after each way of taking that away. */
+/** A fact in the world: what it grants, and its values after each way of removing that. */
 export type WorldFact = {
   ref: FactRef;
-  /** What its events name. */
+  /** The name in its events. */
   name: FactName;
   granted: FactValues[FactKind];
   taken: readonly (FactValues[FactKind] | undefined)[];
@@ -26,7 +26,7 @@ const names = ['0', '1'] as const;
 const active = ProjectState.PROJECT_STATE_ACTIVE;
 const deleted = ProjectState.PROJECT_STATE_DELETED;
 
-/** As long as a real one, hence answered from where real ones are. */
+/** A token of real length, so that it is answered from the same table. */
 function tokenOf(name: string): string {
   return `T${name}`.padEnd(secretLength, 'x');
 }
@@ -88,7 +88,10 @@ const organizationFact: WorldFact = {
   taken: [undefined],
 };
 
-/** All facts that can change. Project X's organization exists, and nobody here is its member. */
+/**
+ * All facts that can change. Project X's organization exists, and has none of these accounts as a
+ * member.
+ */
 export const worldFacts: readonly WorldFact[] = [
   ...names.map(tokenFact),
   ...names.map(keyFact),
@@ -97,7 +100,7 @@ export const worldFacts: readonly WorldFact[] = [
   organizationFact,
 ];
 
-/** What never changes. */
+/** Facts that never change. */
 export const constantFacts: readonly { ref: FactRef; value: FactValues[FactKind] }[] = [
   { ref: { kind: 'organization', id: elsewhere }, value: { membersMayCreateProjects: true } },
 ];
@@ -117,7 +120,7 @@ function tokenCheckOf(name: string): AccessCheck {
   return { kind: 'token', token: tokenOf(name), fingerprint: `fT${name}` };
 }
 
-/** A check whether this key has the access of an admin to that project. */
+/** Checks whether this key has the access of an admin to that project. */
 function accessCheckOf(key: string, project: string): AccessCheck {
   const question = {
     keyHash,

@@ -11,11 +11,12 @@ import { Machine } from './machine.ts';
 import { guardNumbers, leaseMs } from './numbers.ts';
 import type { World } from './world.ts';
 
-/** What became of a lookup; undefined: it failed closed. */
+/** The result of a lookup; undefined if it failed closed. */
 export type Outcome = { answer: TokenAnswer | Answer; permit: Permit | undefined } | undefined;
 
 /**
- * What a guard that is broken claims of its positions: past the log, of another life, not applied.
+ * What a faulty guard reports as its position: past the log, of another incarnation, or not
+ * applied.
  */
 export type Overstatement = 'log' | 'incarnation' | 'applied';
 
@@ -48,7 +49,7 @@ export class GuardProcess {
     this.#waiting = new Map();
     this.#tickAtMs = Number.POSITIVE_INFINITY;
     this.step({ kind: 'start' });
-    // The subscription starts a little later: events in between are read from the logs.
+    // The subscription starts a little later, so events in between are read from the logs.
     this.machine.after(this.#world.random.between(0, 40), () => this.step({ kind: 'missed' }));
   }
 
@@ -68,7 +69,7 @@ export class GuardProcess {
     this.#scheduleTick();
   }
 
-  /** From memory, in this very turn. */
+  /** The answer from memory, in the same turn. */
   recall(check: AccessCheck): TokenAnswer | Answer | undefined {
     const now = this.machine.read();
     return check.kind === 'token'
@@ -173,7 +174,7 @@ export class GuardProcess {
       case 'incarnation':
         return overstated(honest, () => ({ incarnation: 'life-9999' }));
       case 'applied': {
-        // Where all is applied already, it says nothing that the registry could find fault with.
+        // If everything is applied already, the registry has nothing to reject.
         const acknowledged = { ...honest.acknowledged };
         for (const source of eachSource) {
           const head = sources[source].head();

@@ -14,18 +14,18 @@ import type { World } from './world.ts';
 /** An event batch. */
 export type Batch = { source: Source; head: Position; events: readonly GuardEvent[] };
 
-/** So many messages of each kind are kept for replays. */
+/** Number of messages of each kind that are kept for replays. */
 const seenMax = 60;
 
 /**
- * The NATS of the simulated world, which is nobody's friend: it sees every message, and forges,
- * replays, reorders and withholds them. It holds no key: what it forges is not authentic.
+ * The NATS of the simulated world, which is hostile: it sees every message, and forges, replays,
+ * reorders and withholds them. It has no key, so its forgeries are not authentic.
  */
 export class HostileBroker {
   readonly #world: World;
   readonly #batches: Batch[] = [];
   readonly #acknowledgements: AcknowledgedMessage[] = [];
-  /** The last place of each log that it has seen. */
+  /** The last position of each log that it has seen. */
   #heads: Positions = {};
   #forgesAcknowledgementsUntilMs = 0;
   readonly #withheld = new Map<GuardProcess, Batch[]>();
@@ -34,7 +34,7 @@ export class HostileBroker {
     this.#world = world;
   }
 
-  /** A source broadcasts. */
+  /** Called when a source broadcasts. */
   broadcast(batch: Batch): void {
     const { timeline } = this.#world;
     keep(this.#batches, batch);
@@ -43,33 +43,35 @@ export class HostileBroker {
     if (timeline.nowMs < this.#forgesAcknowledgementsUntilMs) this.#forgeAcknowledgements();
   }
 
-  /** A guard acknowledges. */
+  /** Called when a guard acknowledges. */
   acknowledge(message: AcknowledgedMessage, from: Machine): void {
     keep(this.#acknowledgements, message);
     this.#deliverAcknowledgement(message, true, from);
   }
 
-  /** Harmless events with the next sequences of a log, as if its source had broadcast them. */
+  /**
+   * Forges harmless events with the next sequences of a log, as if its source had broadcast them.
+   */
   forgeBatch(source: Source): void {
     const head = this.#heads[source];
     if (head === undefined) return;
     this.#deliverBatch(this.#harmlessAfter(source, head, true), false);
   }
 
-  /** A source that is broken broadcasts events past the head that it states itself. */
+  /** A faulty source broadcasts events past the head in its own batch. */
   misbroadcast(source: Source): void {
     const head = this.#heads[source];
     if (head !== undefined) this.#deliverBatch(this.#harmlessAfter(source, head, false), true);
   }
 
-  /** For so long, acknowledges in every lease's name whatever a source broadcasts. */
+  /** For this time, acknowledges every broadcast in the name of every lease. */
   forgeAcknowledgements(durationMs: number): void {
     this.#world.trace(() => `acknowledgements are forged for ${Math.round(durationMs)}ms`);
     this.#forgesAcknowledgementsUntilMs = this.#world.timeline.nowMs + durationMs;
     this.#forgeAcknowledgements();
   }
 
-  /** Delivers some of what was seen once more, in any order. */
+  /** Delivers some of the seen messages again, in any order. */
   replay(): void {
     const { random } = this.#world;
     for (const batch of random.shuffle([...this.#batches]).slice(0, 10)) {
@@ -80,7 +82,7 @@ export class HostileBroker {
     }
   }
 
-  /** Keeps all batches from a guard, and delivers them then, the last first. */
+  /** Withholds all batches from a guard, and then delivers them, the last first. */
   withhold(guard: GuardProcess, durationMs: number): void {
     if (this.#withheld.has(guard)) return;
     const withheld: Batch[] = [];
@@ -91,7 +93,7 @@ export class HostileBroker {
     });
   }
 
-  /** Somebody with another certificate renews a lease of which it has read on NATS, or releases it. */
+  /** The holder of another certificate renews or releases a lease whose id it has read on NATS. */
   stealLease(thief: Machine): void {
     const { random, registry } = this.#world;
     const leaseId = this.#acknowledgements.at(-1)?.leaseId;
@@ -108,7 +110,7 @@ export class HostileBroker {
     const { random } = this.#world;
     const latest = new Map(this.#acknowledgements.map((message) => [message.leaseId, message]));
     for (const message of latest.values()) {
-      // Sequences raised as far as nobody could find fault with, or by far more.
+      // Sequences raised up to the plausible maximum, or far beyond it.
       const positions = random.chance(0.7) ? this.#heads : raised(message.positions, 1_000_000);
       this.#deliverAcknowledgement({ ...message, positions, applied: positions }, false);
     }

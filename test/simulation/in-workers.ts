@@ -13,8 +13,8 @@ type Options = {
 
 /**
  * Runs schedules in several threads, a batch at a time: all of `work`, or as many as the budget
- * allows. A control run ends with the first batch that finds something; its violation of the lowest
- * seed is the one that counts.
+ * allows. A control run ends with the first batch that finds something, and its violation with the
+ * lowest seed counts.
  */
 export async function runInWorkers(
   work: Batch,

@@ -2,13 +2,13 @@ import type { Reading } from '@silo/guard/core/fence.ts';
 import type { World } from './world.ts';
 
 /**
- * A process on a machine of its own: two clocks, and what can befall it. While it is paused or
- * suspended nothing runs; what arrived then runs afterwards, in any order.
+ * A process on its own machine: its two clocks, and its faults. While it is paused or suspended
+ * nothing runs; messages that arrive then are handled afterwards, in any order.
  */
 export class Machine {
   readonly name: string;
   readonly #world: World;
-  /** Grows with every crash: what belonged to the process before is nobody's. */
+  /** Increases with every crash, so that work of an earlier process is recognized. */
   life = 1;
   isUp = true;
   #pauses = 0;
@@ -40,20 +40,20 @@ export class Machine {
     return this.#reading;
   }
 
-  /** Runs this here: now, after a pause, or, if the process that it was meant for died, never. */
+  /** Runs this here: now, after a pause, or never if the process that it was for has crashed. */
   run(run: () => void, life = this.life): void {
     if (!this.isUp || life !== this.life) return;
     if (this.isPaused) this.#waiting.push({ life, run });
     else run();
   }
 
-  /** Runs this here after so long by the machine's own clock. */
+  /** Runs this here after a delay by the machine's own clock. */
   after(delayMs: number, run: () => void): void {
     const { life } = this;
     this.#world.timeline.after(delayMs / this.#rate, () => this.run(run, life));
   }
 
-  /** Stops the process, if there is one; a suspension stops the monotonic clock too. */
+  /** Pauses the process, if there is one; a suspension also stops the monotonic clock. */
   pause(durationMs: number, isSuspended: boolean): void {
     if (!this.isUp || (isSuspended && this.isPaused)) return;
     this.#pauses++;

@@ -3,7 +3,7 @@ import type { GuardProcess, Overstatement } from './guard-process.ts';
 import type { Faults } from './profile.ts';
 import type { World } from './world.ts';
 
-/** Strikes at random until `endMs`, by when all that it did is over, and then heals everything. */
+/** Causes random faults, all of which end by `endMs`, and then repairs everything. */
 export function unleash(world: World, endMs: number): void {
   const { timeline, random, profile } = world;
   timeline.at(endMs, () => heal(world));
@@ -130,7 +130,7 @@ function overstate(
   });
 }
 
-/** Another process takes the place of this one, as soon as its machine runs. */
+/** Replaces the process by another one, as soon as its machine runs. */
 function restartGuard(world: World, guard: GuardProcess): void {
   if (guard.machine.isPaused) {
     world.timeline.after(10, () => restartGuard(world, guard));

@@ -1,7 +1,7 @@
 import type { Machine } from './machine.ts';
 import type { World } from './world.ts';
 
-/** What can be cut off from a machine. */
+/** What a machine can be disconnected from. */
 export type Link = 'nats' | 'registry' | 'sources';
 
 /** Messages between machines: late, lost, twice, out of order. */
@@ -40,8 +40,8 @@ export class Network {
   }
 
   /**
-   * A call from a machine. `serve` runs where the call arrives, perhaps twice, perhaps never; the
-   * caller gets an answer, or undefined after its timeout.
+   * A call from a machine. `serve` runs where the call arrives: once, twice or never. The caller
+   * gets an answer, or undefined after its timeout.
    */
   call<Reply>(
     from: Machine,
@@ -73,7 +73,7 @@ export class Network {
     timeline.after(timeoutMs, () => settle(undefined));
   }
 
-  /** How long a message, or one way of a call or operation, takes. */
+  /** The duration of a message, or of one direction of a call or operation. */
   delayMs(kind: string): number {
     const { random, profile } = this.#world;
     const maySlow = profile.slowOnly === undefined || profile.slowOnly.includes(kind);

@@ -11,7 +11,7 @@ export const registrySettings: RegistrySettings = {
   sweepMs: 400,
 };
 
-/** Of a replica that is set differently. */
+/** Settings of a replica that differs. */
 export const shortLeases: RegistrySettings = {
   ...registrySettings,
   leaseMs: leaseMs / 2,
@@ -19,7 +19,7 @@ export const shortLeases: RegistrySettings = {
   sweepMs: 200,
 };
 
-/** The numbers of every guard, but for its name, its ids and its memory. */
+/** The settings of every guard, except its name, ids and memory. */
 export const guardNumbers = {
   unknownMax: 10,
   fetchesMax: 50,

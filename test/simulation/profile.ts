@@ -2,12 +2,12 @@ import type { ProtectionName } from '@silo/guard/core/protections.ts';
 import { protectionNames } from '@silo/guard/core/protections.ts';
 import type { SeededRandom } from './random.ts';
 
-/** What can befall the world by itself; weights of the nemesis. */
+/** The faults of the world, with their weights for the nemesis. */
 export type Faults = {
   pauseGuard: number;
   suspendGuard: number;
   crashGuard: number;
-  /** Ends in good order, and starts again. */
+  /** Ends in an orderly way, and starts again. */
   drainGuard: number;
   pauseReplica: number;
   suspendReplica: number;
@@ -21,12 +21,12 @@ export type Faults = {
   failOverRegistry: number;
   restoreSource: number;
   compactSource: number;
-  /** NATS, or an attacker that may publish there. */
+  /** Faults of NATS, or of an attacker that may publish there. */
   forgeBatch: number;
   forgeAcknowledgements: number;
   replayMessages: number;
   withholdBatches: number;
-  /** Holders of certificates that are broken, or greedy. */
+  /** Faults of holders of certificates, which are defective or malicious. */
   misbroadcast: number;
   overstateLog: number;
   overstateIncarnation: number;
@@ -34,10 +34,10 @@ export type Faults = {
   stealLease: number;
 };
 
-/** What one schedule is like. Shares are probabilities, times are milliseconds. */
+/** The parameters of one schedule. Shares are probabilities, times are milliseconds. */
 export type Profile = {
   guards: number;
-  /** Two guard processes bear one name. */
+  /** Two guard processes have the same name. */
   haveTwins: boolean;
   drift: number;
   natsLoss: number;
@@ -45,29 +45,29 @@ export type Profile = {
   duplicate: number;
   slow: number;
   slowMs: number;
-  /** Which messages, calls and operations may be slow, by kind; all unless given. */
+  /** Kinds of messages, calls and operations that may be slow; default: all. */
   slowOnly: readonly string[] | undefined;
-  /** How long pauses, suspensions, cuts and stale primaries last. */
+  /** Duration of pauses, suspensions, disconnections and stale primaries. */
   faultMsMin: number;
   faultMsMax: number;
-  /** Between two strokes of the nemesis, on average; 0: there is none. */
+  /** Average time between two faults of the nemesis; 0 means none. */
   strokeMs: number;
   faults: Faults;
-  /** Events that no guard understands. */
+  /** Share of events that no guard understands. */
   unknownEvents: number;
-  /** How long the transaction of a mutation may take. */
+  /** Maximum duration of a mutation's transaction. */
   mutationMsMax: number;
   /** Share of changes that are authorized by a permit. */
   permits: number;
-  /** Between two changes, and between two verifications of a guard, on average. */
+  /** Average time between two changes, and between two verifications of a guard. */
   changeMs: number;
   verifyMs: number;
-  /** Nothing changes before. */
+  /** No change happens before this time. */
   changesFromMs: number;
-  /** How far a secondary lags, and how long a number is not yet durable, at most. */
+  /** Maximum lag of a secondary, and maximum time until a sequence is durable. */
   lagMsMax: number;
   factsMax: number;
-  /** One replica of the registry is set to leases of half the length. */
+  /** One replica of the registry has leases of half the length. */
   haveShortLeases: boolean;
 };
 
@@ -122,7 +122,7 @@ const calm: Omit<Profile, 'guards' | 'factsMax'> = {
   haveShortLeases: false,
 };
 
-/** A wild mixture of everything. */
+/** A random mixture of all faults. */
 function stormy(random: SeededRandom): Profile {
   const faults: Faults = { ...noFaults };
   for (const name of Object.keys(faults) as (keyof Faults)[]) {
@@ -161,7 +161,7 @@ const attacked: Steering = {
   verifyMs: 20,
 };
 
-/** The faults that each protection is there for: a control run without it is steered to them. */
+/** The faults that each protection prevents: a control run without it uses these. */
 const steerings: Record<ProtectionName, Steering> = {
   'read-lease-from-send': {
     natsLoss: 1,
@@ -187,7 +187,7 @@ const steerings: Record<ProtectionName, Steering> = {
     faultMsMax: 3_000,
     faults: { pauseGuard: 1, cutRegistry: 1 },
   },
-  // A lease is lost, and acquired again together with its first read lease, while a barrier passes.
+  // A lease is lost, and acquired again together with its first read lease, during a barrier.
   'requirement-after-lease': {
     guards: 1,
     natsLoss: 1,
@@ -254,7 +254,7 @@ const steerings: Record<ProtectionName, Steering> = {
     changeMs: 30,
     faults: { cutRegistry: 1, pauseGuard: 0.3 },
   },
-  // A replica that was stopped holds living leases for dead.
+  // A replica that was stopped treats living leases as expired.
   'delete-on-condition': {
     natsLoss: 1,
     strokeMs: 150,
@@ -287,8 +287,8 @@ const steerings: Record<ProtectionName, Steering> = {
 };
 
 /**
- * What the schedule of this seed is like. A control run is steered; others are calm, stormy, or
- * steered towards any protection.
+ * The parameters of this seed's schedule. A control run is steered; other schedules are calm,
+ * stormy, or steered towards any protection.
  */
 export function profileOf(random: SeededRandom, off: ProtectionName | undefined): Profile {
   const storm = stormy(random);
@@ -301,7 +301,7 @@ export function profileOf(random: SeededRandom, off: ProtectionName | undefined)
   return withinLimits({ ...base, ...steering, faults });
 }
 
-/** Both clocks of one machine wrong at once fool a guard: a limit that design §13 admits. */
+/** If both clocks of one machine are wrong at once, a guard fails: a limit stated in design §13. */
 function withinLimits(profile: Profile): Profile {
   const { faults } = profile;
   if (faults.suspendGuard === 0) return profile;

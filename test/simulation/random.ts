@@ -1,9 +1,9 @@
-/** Chance from a seed: the same seed, the same run. */
+/** Random numbers from a seed: the same seed gives the same run. */
 export class SeededRandom {
   #state: number;
 
   constructor(seed: number) {
-    // Neighbouring seeds must not give neighbouring runs.
+    // Mixed, so that neighbouring seeds give different runs.
     this.#state = Math.imul(seed ^ 0x9e3779b9, 0x85ebca6b) ^ Math.floor(seed / 2 ** 32);
     for (let i = 0; i < 4; i++) this.next();
   }

@@ -20,9 +20,7 @@ import type { World } from './world.ts';
 /** Operations of the database; the head is read at its source. */
 type DatabaseOperation = Exclude<StoreOperation, { kind: 'readHead' }>;
 
-/**
- * The registry's database: what all replicas share. Every operation takes effect in one instant.
- */
+/** The registry's database, shared by all replicas. Every operation takes effect at one instant. */
 class RegistryStore {
   readonly #world: World;
   readonly #leases = new Map<string, StoredLease>();
@@ -45,7 +43,7 @@ class RegistryStore {
   }
 
   /**
-   * `renewedMs`: when the last renewal took effect that the replica knew of when it sent the
+   * `renewedMs` is the time of the last renewal that the replica knew of when it sent the
    * operation.
    */
   execute(operation: DatabaseOperation, renewedMs: number): StoreResult {
@@ -99,7 +97,7 @@ class RegistryStore {
     return this.#requirements.at(-1)?.required ?? {};
   }
 
-  /** Causal: as it was at any time since `renewedMs`, by whichever server can show that. */
+  /** A causal read: the state at any time since `renewedMs`, from any server that has it. */
   #readRequirement(renewedMs: number): StoreResult {
     const { timeline, random, protections, profile } = this.#world;
     const isCausal = protections['requirement-after-own-writes'];
@@ -135,7 +133,7 @@ export class Replica {
   #lastCallId = 0;
   #tickAtMs = Number.POSITIVE_INFINITY;
   #cutUntilMs = 0;
-  /** When the last renewal known to this process took effect. */
+  /** Time of the last renewal that this process knows of. */
   #renewedMs = 0;
 
   constructor(world: World, name: string, store: RegistryStore, settings: RegistrySettings) {
@@ -171,7 +169,7 @@ export class Replica {
     });
   }
 
-  /** An event batch on NATS: what a source broadcasts is committed. */
+  /** Handles an event batch from NATS: events that a source broadcasts are committed. */
   receiveBatch({ source, head }: Batch, isAuthentic: boolean): void {
     if (!isAuthentic && this.#world.protections['authentic-batches']) return;
     this.step({ kind: 'committed', positions: { [source]: head } });

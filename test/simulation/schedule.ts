@@ -8,10 +8,12 @@ import { unleash } from './nemesis.ts';
 import { leaseMs } from './numbers.ts';
 import { World } from './world.ts';
 
-/** What one schedule showed. */
+/** The result of one schedule. */
 export type ScheduleResult = {
   violation: Violation | undefined;
-  /** Revoking RPCs that returned OK, verifications, and those answered from memory. */
+  /**
+   * Numbers of revoking RPCs that returned OK, of verifications, and of those answered from memory.
+   */
   returned: number;
   verified: number;
   fromMemory: number;
@@ -21,7 +23,7 @@ const faultsBeginMs = 200;
 const faultsEndMs = 2_600;
 const endMs = faultsEndMs + 2.8 * leaseMs;
 
-/** How long a barrier may take where nothing is wrong: round trips, and the permits of others. */
+/** Maximum time of a barrier without faults: round trips, and the permits of others. */
 const roundTripMs = 35;
 
 /** Runs the schedule of one seed to its end, or to its first violation. */
@@ -108,7 +110,7 @@ class Schedule {
     timeline.after(random.between(0, 2 * profile.changeMs), () => this.#changeAgainAndAgain());
   }
 
-  /** A revoke has returned: from now on nobody may accept. */
+  /** A revoke has returned: from now on no guard may accept the access. */
   #revoked(returned: Returned): void {
     if (returned === undefined) return;
     this.#returned++;
@@ -128,7 +130,7 @@ class Schedule {
     }
   }
 
-  /** When the faults are over, read leases come back and barriers end. */
+  /** After the faults, read leases must return and barriers must end. */
   #expectLife(): void {
     const { timeline, guards, checker } = this.#world;
     timeline.at(faultsEndMs + leaseMs, () => {
@@ -138,7 +140,7 @@ class Schedule {
       }
       this.#expectReturn(leaseMs + 100);
     });
-    // A message that was late when the faults ended may have brought a dead lease back.
+    // A message that was late when the faults ended may have revived an expired lease.
     const isLate = this.#world.profile.slow > 0;
     timeline.at(faultsEndMs + 2.4 * leaseMs, () => {
       this.#expectReturn(isLate ? leaseMs + 100 : roundTripMs);

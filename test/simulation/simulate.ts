@@ -1,7 +1,7 @@
 /**
  * `npm run simulate`: runs the real cores of guard and registry through simulated schedules, each
- * made by a seed. Prints the seeds of violations and how to replay one; the last line is
- * `N schedules, V violations`, and the exit code 1 if V > 0.
+ * determined by a seed. Prints the seeds of violations and how to replay them; the last line is `N
+ * schedules, V violations`, and the exit code is 1 if V > 0.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';

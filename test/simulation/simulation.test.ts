@@ -4,40 +4,34 @@ import test from 'ava';
 import { runInWorkers } from './in-workers.ts';
 import { runSchedule } from './schedule.ts';
 
-// Tests that measure time run beside this.
+// Low priority, because tests that measure time run at the same time.
 setPriority(constants.priority.PRIORITY_LOW);
 
 const workers = 2;
-/**
- * How many schedules run is the machine's affair: a slow one runs fewer, and never less than a
- * tenth.
- */
+/** The number of schedules depends on the machine: a slow one runs fewer, but at least a tenth. */
 const schedulesMax = 20_000;
 const budget = { timeMs: 60_000, schedulesMin: 2_000 };
-/** Each control run finds its violation long before that many. */
+/** Each control run finds its violation in far fewer schedules. */
 const controlSchedulesMax = 40_000;
-/** Ends a run that hangs; no machine is so slow. */
+/** Ends a run that hangs; no machine is this slow. */
 const hangsMs = 60 * 60_000;
 
-test.serial(
-  'no schedule accepts what was taken away, and life comes back after faults',
-  async (t) => {
-    t.timeout(hangsMs);
-    const firstSeed = Math.floor(Math.random() * 2 ** 40);
-    const work = { firstSeed, schedules: schedulesMax, off: undefined, isControl: false };
-    const result = await runInWorkers(work, { workers, budget });
-    const { schedules, violations, returned, verified, fromMemory } = result;
-    t.log(
-      `seed ${firstSeed}: ${schedules} schedules, ${returned} revokes, ${verified} verifications`,
-    );
-    t.deepEqual(violations, []);
-    t.true(schedules >= budget.schedulesMin, `${schedules} schedules`);
-    t.true(returned > schedules, 'revokes return');
-    t.true(fromMemory > verified / 4, 'guards answer from memory');
-  },
-);
+test.serial('no schedule accepts removed access, and guards recover after faults', async (t) => {
+  t.timeout(hangsMs);
+  const firstSeed = Math.floor(Math.random() * 2 ** 40);
+  const work = { firstSeed, schedules: schedulesMax, off: undefined, isControl: false };
+  const result = await runInWorkers(work, { workers, budget });
+  const { schedules, violations, returned, verified, fromMemory } = result;
+  t.log(
+    `seed ${firstSeed}: ${schedules} schedules, ${returned} revokes, ${verified} verifications`,
+  );
+  t.deepEqual(violations, []);
+  t.true(schedules >= budget.schedulesMin, `${schedules} schedules`);
+  t.true(returned > schedules, 'revokes return');
+  t.true(fromMemory > verified / 4, 'guards answer from memory');
+});
 
-test('a run whose budget is used has run its least number of schedules, and hardly more', async (t) => {
+test('a run whose budget is used has run its minimum number of schedules, and few more', async (t) => {
   const work = { firstSeed: 1, schedules: schedulesMax, off: undefined, isControl: false };
   const { schedules } = await runInWorkers(work, {
     workers,

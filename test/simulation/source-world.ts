@@ -8,18 +8,18 @@ import type { World } from './world.ts';
 
 type Value = FactValues[FactKind] | undefined;
 
-/** An event from its commit on; numbered later. */
+/** An event since its commit; it is sequenced later. */
 export type Committed = { ends: Ended; atMs: number; sequence: number; isDurable: boolean };
 
 /** A service with its database, event log and relay. Commits are majority-durable at once. */
 export class SourceWorld {
   readonly source: Source;
   readonly #world: World;
-  /** Where the relay runs. */
+  /** The machine of the relay. */
   readonly #machine: Machine;
   readonly #history = new Map<string, { atMs: number; value: Value }[]>();
   #outbox: Committed[] = [];
-  /** Numbers were lost: the next ones may be given in another order. */
+  /** Sequences were lost, so the next ones may be given in another order. */
   #isReordered = false;
   #log: Committed[] = [];
   #durable = 0;
@@ -63,12 +63,12 @@ export class SourceWorld {
     const event = { ends, atMs: timeline.nowMs, sequence: 0, isDurable: false };
     this.#outbox.push(event);
     this.#world.trace(() => `${factKey(fact.ref)} becomes ${JSON.stringify(value) ?? 'nothing'}`);
-    // The relay sequences for processes that die before they do.
+    // The relay sequences events of processes that die before they do.
     timeline.after(random.between(50, 200), () => this.number());
     return event;
   }
 
-  /** Numbers what the outbox holds. */
+  /** Sequences the outbox. */
   number(): void {
     const { random, timeline, protections, profile } = this.#world;
     if (this.#outbox.length === 0) {
@@ -96,7 +96,10 @@ export class SourceWorld {
     if (!protections['publish-durable-numbers']) this.#relay();
   }
 
-  /** Where a caller's event is, or undefined while it may not be returned; -1: never. */
+  /**
+   * The position of a caller's event; undefined while it may not be returned, -1 if it never will
+   * be.
+   */
   positionOf(event: Committed, incarnation: string): Position | undefined | -1 {
     if (incarnation !== this.incarnation) return -1;
     return event.isDurable ? { incarnation, sequence: event.sequence } : undefined;
@@ -108,7 +111,7 @@ export class SourceWorld {
     return { incarnation: this.incarnation, sequence };
   }
 
-  /** Whether everything that was committed is numbered, durably. */
+  /** Whether every committed event is sequenced durably. */
   get isNumbered(): boolean {
     return this.#outbox.length === 0 && this.#durable === this.#log.length;
   }
@@ -124,7 +127,7 @@ export class SourceWorld {
     };
   }
 
-  /** One read of one document for a guard; undefined: it failed. */
+  /** A guard's read of one document; undefined if it failed. */
   fill(ref: FactRef, isPrivate: boolean, applied: Positions): { value: Value } | undefined {
     const { protections, random, profile, timeline } = this.#world;
     if (this.#stale !== undefined && timeline.nowMs < this.#stale.untilMs && random.chance(0.7)) {
@@ -141,7 +144,8 @@ export class SourceWorld {
   }
 
   /**
-   * Another primary takes over; the old one may serve what it had, and loses what was not durable.
+   * Another primary takes over; the old one may serve its old state, and loses what was not
+   * durable.
    */
   failOver(staleMs: number): void {
     const { timeline, random } = this.#world;
@@ -154,7 +158,7 @@ export class SourceWorld {
     timeline.after(random.between(10, 100), () => this.number());
   }
 
-  /** A backup of this very state is restored: another life of the log, which begins empty. */
+  /** Restores a backup of this state: another incarnation of the log, which begins empty. */
   restore(): void {
     this.#world.trace(() => `${this.source} is restored`);
     this.#life++;

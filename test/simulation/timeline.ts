@@ -1,7 +1,7 @@
-/** Something that happens, and when. */
+/** An action, and its time. */
 type Happening = { atMs: number; order: number; run: () => void };
 
-/** True time: what happens, in order. Nobody in the simulated world can read it. */
+/** True time, which no process in the simulated world can read: runs the actions in order. */
 export class Timeline {
   nowMs = 0;
   readonly #heap: Happening[] = [];
@@ -26,7 +26,7 @@ export class Timeline {
     this.at(this.nowMs + delayMs, run);
   }
 
-  /** Runs what happens until then, or until `isOver`. */
+  /** Runs the actions until this time, or until `isOver`. */
   runUntil(endMs: number, isOver: () => boolean): void {
     while (!isOver()) {
       const next = this.#heap[0];

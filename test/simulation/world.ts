@@ -16,7 +16,7 @@ import { RegistryWorld } from './registry-world.ts';
 import { SourceWorld } from './source-world.ts';
 import { Timeline } from './timeline.ts';
 
-/** Everything of one schedule: the real cores, and a world to live in that a seed makes. */
+/** One schedule: the real cores, and their simulated world, which a seed determines. */
 export class World {
   readonly random: SeededRandom;
   readonly timeline = new Timeline();

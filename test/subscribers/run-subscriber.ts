@@ -4,10 +4,10 @@ import { createInterface } from 'node:readline';
 import type { ExecutionContext } from 'ava';
 import { eventually } from '../harness/eventually.ts';
 
-/** A subscriber of docs/events.md, as it is started. */
+/** A subscriber of docs/events.md, and how to start it. */
 export type Program = { command: string; args: string[]; environment?: Record<string, string> };
 
-/** Runs a subscriber; `lines` are what it has written by now. */
+/** Runs a subscriber; `lines` are those that it has written so far. */
 export function run(t: ExecutionContext, { command, args, environment }: Program, natsUrl: string) {
   const child = spawn(command, args, {
     cwd: import.meta.dirname,

@@ -15,7 +15,9 @@ type Event = {
   body: Body;
 };
 
-/** What a subscriber keeps beside its cache: where it is in each log, and which events it has had. */
+/**
+ * The state of a subscriber in addition to its cache: its position in each log, and recent events.
+ */
 type State = {
   positions: Record<string, { incarnation: string; sequence: number }>;
   recentIds: string[];
@@ -32,7 +34,10 @@ const token = ({ fingerprint, newFingerprint }: Body) =>
 const key = ({ keyId }: Body) => [`key ${keyId}`];
 const nothing = () => [];
 
-/** What each event ends, by service and name. An event that is not here ends all of its service. */
+/**
+ * The facts that each event ends, by service and name. An event that is missing here ends
+ * everything of its service.
+ */
 const ends: Record<string, (body: Body) => string[]> = {
   'org.member_added': member,
   'org.member_updated': member,
@@ -63,14 +68,14 @@ const ends: Record<string, (body: Body) => string[]> = {
   'token.key_revoked': key,
 };
 
-/** Brings the state to an event, and answers what the cache must forget. */
+/** Applies an event to the state, and returns what the cache must forget. */
 function apply(state: State, event: Event): string[] {
   const { id, service, incarnation, sequence } = event;
   const position = state.positions[service];
-  // A log of before a restored backup.
+  // An event of a log from before a restored backup.
   if (position !== undefined && incarnation < position.incarnation) return [];
   const isContinued = position === undefined || incarnation === position.incarnation;
-  // After a restored backup its events come again.
+  // After a restored backup, events with these ids arrive again.
   if (!isContinued) state.recentIds = [];
   if (state.recentIds.includes(id)) return [];
   const isGap = position !== undefined && isContinued && sequence > position.sequence + 1;
@@ -100,7 +105,7 @@ async function readState(file: string): Promise<State> {
   }
 }
 
-/** Replaces the file in one step: a process that is killed leaves the state before or after. */
+/** Replaces the file atomically: a process that is killed leaves the old state or the new one. */
 async function writeState(file: string, state: State): Promise<void> {
   await writeFile(`${file}.new`, JSON.stringify(state));
   await rename(`${file}.new`, file);
@@ -120,11 +125,11 @@ const connection = await connect({
   // The user may subscribe to no other inbox.
   inboxPrefix: `_INBOX.${user}`,
   maxReconnectAttempts: -1,
-  // Else the client gives up at the second refused login, as while a password changes.
+  // Otherwise the client gives up at the second refused login, as while a password changes.
   ignoreAuthErrorAbort: true,
 });
 const manager = await connection.jetstreamManager();
-// The same request finds the consumer that an earlier run has made, and where that run has stopped.
+// The same request finds the consumer of an earlier run, and where that run has stopped.
 await manager.consumers.add('SILO', {
   durable_name: 'access-cache-typescript',
   filter_subject: 'silo.v1.>',
@@ -138,7 +143,7 @@ const messages = await consumer.consume({ max_messages: 100, abort_on_missing_re
 process.once('SIGTERM', () => messages.stop());
 for await (const message of messages) {
   for (const line of apply(state, eventOf(message))) console.log(`forget ${line}`);
-  // Only then: what is not acknowledged comes again.
+  // Done last, because an event that is not acknowledged is delivered again.
   await writeState(stateFile, state);
   message.ack();
 }

@@ -1,4 +1,4 @@
-/** The subscribers of docs/events.md, each against the real services and a NATS with all its users. */
+/** The subscribers of docs/events.md, each with the real services and a NATS with all its users. */
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
@@ -41,20 +41,20 @@ async function checkSubscriber(t: ExecutionContext, program: Program): Promise<v
     });
   const withState = { ...program, args: [...program.args, join(await temporary(t), 'state.json')] };
   const first = run(t, withState, nats.urlOf('subscriber'));
-  // What was there before it: the stream has 7 days.
+  // Earlier events are delivered, too: the stream keeps them for 7 days.
   await first.until(`forget member ${account.id} ${organization.id}`);
   const { projectToken: second } = await regenerate();
-  // Not the old token: the event of its creation names it, too.
+  // Not the old token, because the event of its creation names it, too.
   await first.until(`forget token ${fingerprintOf(second?.token ?? '')}`);
   await first.stop();
-  // It catches up with what it has missed, and repeats nothing.
+  // It receives the events that it missed, and none twice.
   const { projectToken: third } = await regenerate();
   const again = run(t, withState, nats.urlOf('subscriber'));
   await again.until(`forget token ${fingerprintOf(third?.token ?? '')}`);
   const written = [second, third].map((each) => `forget token ${fingerprintOf(each?.token ?? '')}`);
   t.deepEqual([...new Set(again.lines)], written);
   await again.stop();
-  // An event that the stream does not have any more is a gap: nothing of its service is kept.
+  // An event that the stream no longer has is a gap, so everything of its service is dropped.
   await regenerate();
   const admin = await connectToNats({ url: nats.urlOf('admin') });
   const manager = await managerOf(admin);
@@ -87,11 +87,11 @@ test('docs/events.md and each subscriber name every event', async (t) => {
   }
 });
 
-test('the subscriber in TypeScript forgets what ended, catches up, and notices a gap', async (t) => {
+test('the subscriber in TypeScript forgets ended facts, catches up, and notices a gap', async (t) => {
   await checkSubscriber(t, { command: process.execPath, args: ['subscriber.ts'] });
 });
 
-test('the subscriber in Python forgets what ended, catches up, and notices a gap', async (t) => {
+test('the subscriber in Python forgets ended facts, catches up, and notices a gap', async (t) => {
   const wheels = await temporary(t);
   const wheel = await fetchWheel('nats-py==2.16.0', {
     ...{ directory: wheels, environment: process.env },
@@ -105,7 +105,7 @@ test('the subscriber in Python forgets what ended, catches up, and notices a gap
   });
 });
 
-test('the subscriber in Go forgets what ended, catches up, and notices a gap', async (t) => {
+test('the subscriber in Go forgets ended facts, catches up, and notices a gap', async (t) => {
   const binary = join(await temporary(t), 'subscriber');
   const build = execFileAsync('go', ['build', '-mod=readonly', '-o', binary, '.'], {
     cwd: directory,

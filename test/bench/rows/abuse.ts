@@ -18,7 +18,7 @@ import type { Row } from '../row.ts';
 import { createTenant } from '../tenant.ts';
 import { usageOf } from '../usage.ts';
 
-/** Another address than the well-behaved client's, on the same machine. */
+/** Another address than that of the well-behaved client, on the same machine. */
 const attackersAddress = '127.0.0.2';
 const rounds = 6;
 const roundMs = 2_000;
@@ -35,12 +35,11 @@ const attacks: Record<Exclude<Attack, 'none'>, string> = {
 };
 
 /**
- * What attacks without a key cost a service: how much slower the slowest calls of a well-behaved
- * client become (p99 of GetAccount at a steady pace), and by how much the memory of the process
- * grows at its peak. The attacker begins again each second with what was refused.
- *
- * Attacker, client and service share the machine. What that alone costs is measured beside: the same
- * attack on another process, an HTTP/2 server that refuses every call at once. The turns alternate.
+ * The cost of attacks without a key for a service: the slowdown of the slowest calls of a
+ * well-behaved client (p99 of GetAccount at a steady pace), and the growth of the process's memory
+ * at its peak. Each second the attacker repeats what was refused. Attacker, client and service
+ * share the machine; the cost of that alone is measured, too, by the same attack on another
+ * process, an HTTP/2 server that refuses every call at once. The turns alternate.
  */
 export const abuse: readonly Row[] = Object.entries(attacks).flatMap(([attack, what]) => {
   const measured = measuredOnce(attack as Attack);
@@ -71,15 +70,15 @@ export const abuse: readonly Row[] = Object.entries(attacks).flatMap(([attack, w
   return [latency, memory];
 });
 
-/** What is attacked in a turn: nothing, org, or the server that only refuses. */
+/** The target of an attack in a turn: nothing, org, or the server that only refuses. */
 type Turn = 'idle' | 'attacked' | 'elsewhere';
 
 type AbuseMeasured = {
   p99Ms: Record<Turn, number>;
   grownBytes: Record<'attacked' | 'elsewhere', number>;
-  /** Of org's process, in cores. */
+  /** CPU use of org's process, in cores. */
   cpuShare: Record<'idle' | 'attacked', number>;
-  /** Of the well-behaved client: when, after how many ms, and why. */
+  /** Failures of the well-behaved client: the turn, the duration in ms, and the reason. */
   failures: string[];
 };
 
@@ -130,7 +129,7 @@ async function measure(bench: Bench, attack: Attack): Promise<AbuseMeasured> {
       await pause(paceMs);
     }
   };
-  // What ordinary calls make a process hold is no cost of the attack.
+  // Memory that ordinary calls make a process hold is not a cost of the attack.
   await describe({ address: services.org.public, ca });
   await Promise.all(Array.from({ length: warmUpClients }, () => callFor(warmUpMs)));
   const memory = [pid, refusing.ready.pid].map((process) => new PeakMemory(process));
@@ -192,7 +191,7 @@ async function attackWith(
   await attacker.request('none');
 }
 
-/** By how much a process's memory has grown at its peak. */
+/** The growth of a process's memory at its peak. */
 class PeakMemory {
   readonly #pid: number;
   readonly #beforeBytes: number;

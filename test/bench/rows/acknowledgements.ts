@@ -15,9 +15,10 @@ const many = 1_000;
 const quietMs = 500;
 
 /**
- * Messages by which guards acknowledge many revocations at once, each of another project's token,
- * as a share of one message for each guard and revocation. Guards that have applied several events
- * acknowledge the last of them: so the messages grow slower than revocations × guards.
+ * The number of messages with which guards acknowledge many concurrent revocations, each of another
+ * project's token, as a share of one message for each guard and revocation. Guards that have
+ * applied several events acknowledge only the last of them, so the number grows more slowly than
+ * revocations × guards.
  */
 export const acknowledgements: Row = {
   name: 'acknowledgements',
@@ -59,14 +60,14 @@ class Messages implements Disposable {
     this.#subscription = subscribeAcknowledgements(nats, {
       subjectPrefix,
       onAcknowledgement: () => this.#count++,
-      // It counts what it has no key for.
+      // It counts messages without having their keys.
       findSecret: () => undefined,
       onIgnored: () => this.#count++,
       log: silentLogger(),
     });
   }
 
-  /** How many, when no more came for a while. */
+  /** The number of messages, once no more have come for a while. */
   async whenQuiet(): Promise<number> {
     for (let before = -1; before < this.#count; ) {
       before = this.#count;

@@ -12,10 +12,10 @@ const revokedInTurn = 100;
 const moves = 50;
 
 /**
- * The share of verifications that guards answer from memory, each at a steady pace, of tokens that
- * stay live, while other projects' tokens are revoked one after another, a project moves to and
- * fro, and then a thousand tokens are revoked at once. What is not from memory is fetched from the
- * owners, or failed.
+ * The share of verifications that guards answer from memory. Each guard verifies at a steady pace
+ * tokens that stay live, while other projects' tokens are revoked one after another, a project
+ * moves back and forth, and then a thousand tokens are revoked at once. The other verifications are
+ * fetched from the owners, or fail.
  */
 export const answeredFromMemory: Row = {
   name: 'answered-from-memory',

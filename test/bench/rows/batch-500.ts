@@ -26,7 +26,7 @@ async function measure(bench: Bench): Promise<Measured> {
   const there = { from: first, to: second };
   const back = { from: second, to: first };
   const projectIds = await projectsOf(tenant, first);
-  // Both sides once before anything counts.
+  // Both sides run once before the measurement.
   await moveBatch(tenant, { ...there, projectIds });
   await moveEach(tenant, { ...back, projectIds: projectIds.slice(0, 10) });
   await moveBatch(tenant, { ...back, projectIds: projectIds.slice(10) });
@@ -65,7 +65,7 @@ async function moveEach({ projects }: Tenant, { to, projectIds }: Wanted): Promi
   }
 }
 
-/** 500 of the organization's projects: one stays. */
+/** 500 of the organization's projects, without the one that must stay. */
 async function projectsOf({ projects }: Tenant, organizationId: string): Promise<string[]> {
   const page = { pageSize: batchSize, pageToken: '' };
   const listed = await projects.listProjects({ organizationId, showDeleted: false, ...page });

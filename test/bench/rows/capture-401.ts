@@ -16,9 +16,8 @@ const warmUpRounds = 4;
 
 /**
  * Requests per second with a revoked token that the HTTP edge refuses: a batch of 100 events, 32 at
- * once on kept connections.
- *
- * The floor: a fastify server in a process of its own that answers 401 and does nothing else.
+ * once on kept connections. The floor: a fastify server in a separate process that only answers
+ * 401.
  */
 export const capture401: Row = {
   name: 'capture-401',

@@ -22,10 +22,9 @@ const clients = 8;
 
 /**
  * Events per second that `CaptureEvents` stores over public gRPC, in batches of 100, 8 at once, for
- * 100 projects in turn. Every batch is durable when it is answered.
- *
- * The floor: the same documents by a bare `insertMany`, from this process, into a collection with
- * the same indexes, as durable.
+ * 100 projects in turn. Every batch is durable when it is answered. The floor: the same documents
+ * by a bare `insertMany`, from this process, into a collection with the same indexes, equally
+ * durable.
  */
 export const captureGrpc: Row = {
   name: 'capture-grpc',

@@ -16,17 +16,16 @@ const batchCount = 50;
 const clients = 8;
 const rounds = 15;
 const warmUpRounds = 4;
-/** As many as the rounds need; making them takes longer than to store their events. */
+/** As many as the rounds need, because making them takes longer than storing their events. */
 const bodiesAhead = 6_000;
 const database = 'bench_floor_http';
 
 /**
  * Events per second that the HTTP edge stores: `/batch` with gzip, 100 events each, 8 at once, for
- * 100 projects in turn. Every batch is durable when it is answered.
- *
- * The floor: a bare fastify server in a process of its own that unpacks and parses the same bodies and
- * inserts the same documents into the same indexes, as durably. Beside it: a bare `insertMany` of
- * the same documents, from this process.
+ * 100 projects in turn. Every batch is durable when it is answered. The floor: a bare fastify
+ * server in a separate process that unpacks and parses the same bodies and inserts the same
+ * documents into the same indexes, equally durable. Also compared: a bare `insertMany` of the same
+ * documents, from this process.
  */
 export const captureHttp: Row = {
   name: 'capture-http',

@@ -16,14 +16,14 @@ import { createTenant, giveTokens } from '../tenant.ts';
 import { anew, webEvents } from '../web-events.ts';
 
 const peer = 'parse-server@9.10.0';
-/** Its `/batch` fails with a later router than it was made for. */
+/** Its `/batch` fails with a later router than the one it was made for. */
 const overrides = { router: '2.2.0' };
 const installWithinMs = 10 * 60 * 1_000;
 const applicationId = 'bench';
 const className = 'Event';
 const projectCount = 100;
 const batchSize = 100;
-/** Parse Server takes no more requests in one batch. */
+/** Parse Server's maximum number of requests in one batch. */
 const peerBatchSize = 50;
 const batchCount = 50;
 const clients = 8;
@@ -34,9 +34,8 @@ const cpuTurns = 25;
 
 /**
  * Events per second that the HTTP edge stores, by `/batch` with gzip, 100 events each, 8 at once.
- *
  * The floor: Parse Server of npm on the same mongod, by its `/batch` of 50 objects, 8 at once, with
- * the same fields and indexes and as durable. npm installs it in a temporary folder.
+ * the same fields and indexes, equally durable. npm installs it in a temporary folder.
  */
 export const capturePeer: Row = {
   name: 'capture-peer',
@@ -91,7 +90,7 @@ async function measure(bench: Bench): Promise<Measured> {
   return { ...row, remark: `${row.remark}; ${cpu}` };
 }
 
-/** Installs it where the run leaves nothing behind, and answers the directory. */
+/** Installs it in a directory of the run, and returns the directory. */
 async function installPeer(bench: Bench): Promise<string> {
   const directory = join(bench.directory, 'peer');
   await mkdir(directory);
@@ -115,7 +114,7 @@ function urlOf(mongodb: string, database: string): string {
   return url.href;
 }
 
-/** Those of captured events. */
+/** Creates the indexes of captured events. */
 async function makeIndexes(events: Collection): Promise<void> {
   const newest = { time: -1, uuid: -1 } as const;
   const fields = [[], ['name'], ['distinctId'], ['host'], ['currentUrl']];
@@ -126,7 +125,7 @@ async function makeIndexes(events: Collection): Promise<void> {
   );
 }
 
-/** Its `/batch` takes requests. It refuses names of properties with `$`, which are left out. */
+/** Its `/batch` accepts requests. It refuses property names with `$`, which are left out. */
 function peerBody(project: string, events: readonly CapturedEvent[]): Buffer {
   const requests = events.map(({ uuid, name, distinctId, timestamp, properties }) => {
     const sent: Record<string, unknown> = JSON.parse(properties);
@@ -141,7 +140,7 @@ function peerBody(project: string, events: readonly CapturedEvent[]): Buffer {
   return Buffer.from(JSON.stringify({ requests }));
 }
 
-/** Its requests are counted as stored only where each of a batch succeeded. */
+/** Its requests count as stored only if each of a batch succeeded. */
 function peerLoad(http: HttpClient, url: string, make: (turn: number) => Buffer): Load {
   const bodies = new Bodies(make, 0);
   const headers = { 'x-parse-application-id': applicationId };

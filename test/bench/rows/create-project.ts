@@ -6,11 +6,10 @@ import { type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 
 /**
- * `CreateProject` over public gRPC, one call after another: the median.
- *
- * The floor, one after another: two majority transactions that write as many documents: what project
- * decides (slots, project, the saga's record, outbox), and the token (its state, its fact, outbox).
- * The access of the caller is known from memory.
+ * `CreateProject` over public gRPC, one call after another: the median. The floor, one after
+ * another: two majority transactions that write the same number of documents: those of project's
+ * decision (slots, project, the saga's record, outbox), and those of the token (its state, its
+ * fact, outbox). The access of the caller is known from memory.
  */
 export const createProject: readonly Row[] = [
   row('create-project', 10),

@@ -4,7 +4,7 @@ import { eventType } from '@silo/log/event-types.ts';
 import { compareThroughputs, type Load } from '../measure.ts';
 import { perSecond, type Row } from '../row.ts';
 
-/** Between two looks at the clock. */
+/** Number of events between two readings of the clock. */
 const eventsAtOnce = 1_000;
 
 const time = '2026-02-03T04:05:06.789Z';
@@ -31,8 +31,8 @@ const samples: readonly Sample[] = [
 ];
 
 /**
- * What guards do with each event that they receive: decide by its type and its body what it ends.
- * The floor is to parse the body alone. One process, one core.
+ * The work of guards for each event that they receive: determine from its type and body what it
+ * ends. The floor only parses the body. One process, one core.
  */
 export const decodeEvent: Row = {
   name: 'decode-event',

@@ -10,10 +10,9 @@ import { perSecond, type Row } from '../row.ts';
 import { callLoad } from '../rpc-load.ts';
 
 /**
- * Calls per second that our server stack answers: an empty unary RPC over mTLS, 32 in flight on one
- * connection. All of the pipeline runs: role check, shape, deadline, metrics, the log of the call.
- *
- * The floor: bare grpc-js in the same process, with the same TLS, message and client.
+ * Calls per second that Silo's server stack answers: an empty unary RPC over mTLS, 32 in flight on
+ * one connection. The whole pipeline runs: role check, shape, deadline, metrics, the log of the
+ * call. The floor: bare grpc-js in the same process, with the same TLS, message and client.
  */
 export const emptyRpc: Row = {
   name: 'empty-rpc',

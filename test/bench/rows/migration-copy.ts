@@ -31,11 +31,10 @@ const withinMs = 60 * 60 * 1_000;
 const [sourceRegion, destinationRegion] = ['us', 'eu'];
 
 /**
- * Events per second of a project that another region copies and compares, from the first call to the
- * last comparison, between two mongod and two processes over mutual TLS.
- *
- * The floor: a loop of a bare raw `find` in the order of the index and an `insertMany` of what it
- * found, from one process, between the same servers, with the same indexes and as durable.
+ * Events per second of a project that another region copies and compares, from the first call to
+ * the last comparison, between two mongod and two processes over mutual TLS. The floor: a loop of a
+ * bare raw `find` in the order of the index and an `insertMany` of its result, from one process,
+ * between the same servers, with the same indexes and equally durable.
  */
 export const migrationCopy: Row = {
   name: 'migration-copy',
@@ -107,10 +106,10 @@ async function measure(bench: Bench): Promise<Measured> {
   return { ...row, remark: `${row.remark}; ${again}` };
 }
 
-/** What the second comparison took, where there is one. */
+/** The duration of the second comparison, if there is one. */
 type Copied = { againMs: number };
 
-/** Decodes each type of BSON as what it is: the floor loses nothing either. */
+/** Decodes each type of BSON without loss, so that the floor is lossless, too. */
 const faithfully = { promoteValues: false, promoteLongs: false, promoteBuffers: false };
 
 async function bareCopy(
@@ -155,7 +154,7 @@ async function ownCopy(
   return { againMs };
 }
 
-/** Of a service in each of two regions with one CA. */
+/** Certificates of a service in each of two regions with one CA. */
 async function makeCertificates(
   directory: string,
 ): Promise<{ source: TlsFiles; destination: TlsFiles }> {

@@ -7,14 +7,14 @@ import type { Measured, Row } from '../row.ts';
 const eventCount = 100_000;
 const cutoverCount = 20;
 const rate = { requestsPerSecond: 20, eventsPerRequest: 50 };
-/** Captures that were held are answered by then: once they are passed on to the other region. */
+/** Held captures are answered within this time after they are forwarded to the other region. */
 const answeredMsMax = 1_000;
-/** SDKs give up after some 9 s. */
+/** SDKs give up after about 9 s. */
 const holdMsMax = 6_000;
 
-/** One cutover, as clients saw it. */
+/** One cutover, as seen by clients. */
 type Hold = Cutover & {
-  /** The longest time that a request waited of which a part was held. */
+  /** The longest wait of a request that overlapped the hold. */
   waitedMs: number;
 };
 
@@ -28,9 +28,9 @@ type Holds = {
 };
 
 /**
- * For how long a client waits for the answer to a capture while its project is cut over to another
- * region, and back, under 1,000 captures a second, sent to the region where the project was first. Both
- * rows are of one run, in which the project migrates and is rolled back in turn.
+ * How long a client waits for the answer to a capture while its project is cut over to another
+ * region, and back, under 1,000 captures a second, sent to the region of origin. Both rows are of
+ * one run, in which the project migrates and is rolled back alternately.
  */
 export const migrationHold: readonly Row[] = [
   row('migration-hold', 'there', 'migration to another region'),

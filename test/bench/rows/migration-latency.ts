@@ -9,15 +9,16 @@ const eventCount = 100_000;
 const rate = { requestsPerSecond: 20, eventsPerRequest: 50 };
 const warmUpMs = 10_000;
 const idleMs = 30_000;
-/** What is sent so shortly before the cutover may wait for it. */
+/** A capture sent this shortly before the cutover may wait for it. */
 const apartMs = 1_000;
 
-/** What requests of one time took, in ms. */
+/** The durations of requests in one period, in ms. */
 type Run = Compared<number[]> & { eventCount: number; lateMsMax: number };
 
 /**
- * What a capture takes at the region whose project is being copied and compared, until its cutover. The
- * floor: the same process's captures before, in the same run. Both under 1,000 captures a second.
+ * The duration of a capture at the region whose project is being copied and compared, until its
+ * cutover. The floor: the same process's captures before, in the same run. Both under 1,000
+ * captures a second.
  */
 export const migrationLatency: readonly Row[] = [
   row('migration-latency-p50', 0.5),

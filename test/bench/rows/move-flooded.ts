@@ -14,19 +14,17 @@ const batchSize = 100;
 const clients = 32;
 const rounds = 6;
 const roundMs = 5_000;
-/** What a flood leaves to be done behind its answers does not burden the next turn. */
+/** Pause, so that work that a flood leaves after its answers does not affect the next turn. */
 const settleMs = 500;
 
 /**
  * `MoveProject` over public gRPC while the HTTP edge is flooded with captures for other projects:
- * the slowest calls (p99), one call after another. The flood comes from a process of its own:
+ * the slowest calls (p99), one call after another. The flood comes from a separate process:
  * `/batch` with gzip, 100 events each, 32 at once. The access of the caller is known from memory:
- * the project is looked at before each move, which is not measured.
- *
- * The floor: the same moves without a flood. All share the cores of one machine. What that alone costs
- * is measured beside: the same flood on a bare fastify server in a process of its own that unpacks and
- * parses the same bodies and inserts the same documents, while the same moves run. The turns
- * alternate.
+ * the project is read before each move, which is not measured. The floor: the same moves without a
+ * flood. All share the cores of one machine. The cost of that alone is measured, too, by the same
+ * flood on a bare fastify server in a separate process that unpacks and parses the same bodies and
+ * inserts the same documents, while the same moves run. The turns alternate.
  */
 export const moveFlooded: readonly Row[] = [
   row('move-flooded', 'the edge in the project service', false),
@@ -43,7 +41,7 @@ function row(name: string, edge: string, isApart: boolean): Row {
   };
 }
 
-/** What is flooded in a turn: nothing, the edge, or the bare server. */
+/** The target of a flood in a turn: nothing, the edge, or the bare server. */
 const turns = ['idle', 'flooded', 'elsewhere'] as const;
 type Turn = (typeof turns)[number];
 
@@ -100,13 +98,13 @@ async function measure(bench: Bench, isApart: boolean): Promise<Measured> {
   return { value: flooded, floor: idle, remark: remark.join('; ') };
 }
 
-/** Each begins as many rounds: a drift within a round favours none. */
+/** Each begins the same number of rounds, so that a drift within a round favours none. */
 function turnsOf(round: number): readonly Turn[] {
   const first = round % turns.length;
   return [...turns.slice(first), ...turns.slice(0, first)];
 }
 
-/** Floods while `work` runs, unless there is nothing to flood. */
+/** Floods while `work` runs, unless there is no target. */
 async function floodWhile(
   flooder: Forked<Flood>,
   url: string | undefined,
@@ -117,7 +115,7 @@ async function floodWhile(
   return await flooder.request({ url: null });
 }
 
-/** Moves the tenant's project to the organization in which it is not, again and again. */
+/** Moves the tenant's project back and forth between the organizations. */
 async function moveFor(
   forMs: number,
   { projects, projectId, organizationIds }: Tenant,

@@ -6,13 +6,12 @@ import { type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 
 /**
- * `MoveProject` over public gRPC, there and back between two organizations that hold as many
- * projects each, one call after another: the median.
- *
- * The floor, one after another: a majority transaction that writes as many documents (project, both
- * slots, move, outbox), one that numbers what it left in the outbox, and a majority write (what is
- * required of guards). The access of the caller is known from memory: the project is looked at
- * before each move, which is not measured.
+ * `MoveProject` over public gRPC, there and back between two organizations with the same number of
+ * projects, one call after another: the median. The floor, one after another: a majority
+ * transaction that writes the same number of documents (project, both slots, move, outbox), one
+ * that sequences the event in the outbox, and a majority write (the requirement of guards). The
+ * access of the caller is known from memory: the project is read before each move, which is not
+ * measured.
  */
 export const moveProject: readonly Row[] = [
   row('move-project', 10),
@@ -24,7 +23,7 @@ function row(name: string, projects: number): Row {
     name,
     unit: 'ms',
     goal: { of: 'ratio', atMost: 2 },
-    about: `MoveProject with ${projects} projects in each organization, p50; floor: a bare transaction that writes five documents, a bare numbering transaction and a bare majority write, one after another`,
+    about: `MoveProject with ${projects} projects in each organization, p50; floor: a bare transaction that writes five documents, a bare sequencing transaction and a bare majority write, one after another`,
     run: (bench) => measure(bench, name, projects),
   };
 }
@@ -42,7 +41,7 @@ async function measure(bench: Bench, name: string, projectCount: number): Promis
   return milliseconds(await compareLatencies({ floor, measured }, { before }));
 }
 
-/** Moves the tenant's project to the organization in which it is not. */
+/** Moves the tenant's project to the other organization. */
 function moving({ projects, projectId, organizationIds }: Tenant): Operation {
   let moves = 0;
   return async () => {
@@ -73,7 +72,7 @@ async function bareMove(
       { kind: 'add', collection: 'moves', sample: move },
       { kind: 'add', collection: 'outbox', sample: outbox },
     ]),
-    await bare.numbering(await live.numbering('project', 'moved', projectId)),
+    await bare.sequencing(await live.sequencing('project', 'moved', projectId)),
     await bare.write('requirements', requirement),
   ]);
 }

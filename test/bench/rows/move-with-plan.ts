@@ -6,12 +6,10 @@ import { type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 
 /**
- * `MoveProject` held to the fingerprint of a preview, there and back between two organizations with
- * as many members each, half of them in both, and two keys a member: the median. The preview before
- * each move is not measured.
- *
- * The floor: the same moves without a fingerprint. What a fingerprint costs grows with the members:
- * all of them and their keys are read anew.
+ * `MoveProject` with the fingerprint of a preview, there and back between two organizations with
+ * the same number of members, half of them in both, and two keys a member: the median. The preview
+ * before each move is not measured. The floor: the same moves without a fingerprint. The cost of a
+ * fingerprint grows with the members, because all of them and their keys are read again.
  */
 export const moveWithPlan: readonly Row[] = [
   row('move-with-plan', 20, 1.5),
@@ -42,7 +40,7 @@ async function measure(bench: Bench, members: number): Promise<Measured> {
     moves++;
   };
   const operations = { floor: () => move(''), measured: () => move(planned) };
-  // Before both: the moves of either side begin from the same state of all caches.
+  // Done before both, so that the moves of either side begin with the same state of all caches.
   const before = async () => {
     planned = await preview(tenant, destination(), members);
   };

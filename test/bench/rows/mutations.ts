@@ -18,16 +18,15 @@ const callDeadlineMs = 10_000;
 
 type Setting = { clients: number; replicas: number; numbered: boolean };
 
-/** What the clients change, each its own. */
+/** The documents that the clients change, one each. */
 type ThingDocument = { _id: string; name: string; revision: number; updateTime: Date };
 
 /**
- * Mutations per second that one service's store commits, each client changing a document of its own:
- * a decision with its event, numbered behind it by grouped transactions. A round ends when all that
- * it committed is numbered. Replicas are event logs of their own on one database.
- *
- * The floor: as many clients with bare transactions of two statements, the document and one outbox
- * document that holds the same event, which nobody ever numbers.
+ * Mutations per second that one service's store commits, with each client changing its own
+ * document: a decision with its event, sequenced after it by grouped transactions. A round ends
+ * when everything committed in it is sequenced. Replicas are separate event logs on one database.
+ * The floor: the same number of clients with bare transactions of two statements, the document and
+ * one outbox document with the same event, which is never sequenced.
  */
 export const mutations: readonly Row[] = [
   row('mutations-1', 0.8, { clients: 1, replicas: 1, numbered: false }),
@@ -41,7 +40,7 @@ function row(name: string, atLeast: number, setting: Setting): Row {
   const { clients, replicas, numbered } = setting;
   const callers = `${clients} ${clients === 1 ? 'client' : 'clients'}`;
   const where = replicas === 1 ? 'one service' : `${replicas} replicas of a service`;
-  const wait = numbered ? 'everyone waits for the number' : 'nobody waits for a number';
+  const wait = numbered ? 'every client waits for the sequence' : 'no client waits for a sequence';
   return {
     name,
     unit: 'mutations/s',
@@ -152,7 +151,7 @@ function newThing(): ThingDocument {
   return { _id: randomUUID(), name: 'Default Project', revision: 1, updateTime: new Date() };
 }
 
-/** As libs/mongo writes them. */
+/** In the form of libs/mongo. */
 function outboxSample() {
   const id = randomUUID();
   const body = JSON.stringify(ProjectUpdated.toJSON(eventBody(id, new Date())));

@@ -52,7 +52,8 @@ async function measure(bench: Bench): Promise<Measured> {
     const database = `bench_${others}`;
     const bare = stack.use(await BareEvents.open(url, database));
     const page = await pageBeside(url, database, bare, samples, others, stack);
-    // Ten million events outgrow the cache: to build an index of all takes less than to keep it up to date.
+    // Ten million events exceed the cache, so building an index at the end takes less time than
+    // maintaining it.
     await bare.createLike(live.collection('project', 'captured_events'));
     return page;
   };
@@ -63,7 +64,7 @@ async function measure(bench: Bench): Promise<Measured> {
   return { ...compared, remark: `${compared.remark}, beside ${others} events` };
 }
 
-/** A page of one project beside so many events of others, all in one span of time. */
+/** A page of one project among this number of events of others, all in one period. */
 async function pageBeside(
   url: string,
   database: string,

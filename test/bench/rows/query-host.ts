@@ -31,9 +31,8 @@ const database = 'silo_project';
 
 /**
  * Pages per second that `QueryEvents` answers over public gRPC, 4 callers at once: the newest 100
- * events with a common `$host` of one of 100 projects, which hold a million events together.
- *
- * The floor: a bare `find` of the same documents by the best index, from this process. Beside it:
+ * events with a common `$host` of one of 100 projects, which together have a million events. The
+ * floor: a bare `find` of the same documents by the best index, from this process. Also compared:
  * bare grpc-js around the same find, and bare grpc-js that answers the same bytes without a find;
  * and the bytes on disk of an event and of its JSON.
  */

@@ -6,15 +6,15 @@ import { type Compared, median } from '../measure.ts';
 import type { Measured, Row } from '../row.ts';
 import type { Usage } from '../usage.ts';
 
-/** Until a deployment that has just started is at rest: leases taken, code compiled. */
+/** Time until a deployment that has just started is at rest: leases acquired, code compiled. */
 const settleMs = 20_000;
 const windowMs = 10_000;
 const rounds = 7;
 const startRounds = 5;
 
 /**
- * What `npm start` takes while nobody calls, and to start. The floor is the build of the commit that
- * `--against` names, started the same way with a state of its own. For `idle` and `memory` both run
+ * The resources that `npm start` takes without calls, and to start. The floor is the build of the
+ * commit in `--against`, started the same way with its own state. For `idle` and `memory` both run
  * at once and are read over the same windows; the starts take turns. Medians of the rounds.
  */
 export const resources: readonly Row[] = [
@@ -102,14 +102,14 @@ async function whileIdle(
   return values;
 }
 
-/** Starts the two builds in turns, and answers the seconds that each start took. */
+/** Starts the two builds in turns, and returns the seconds that each start took. */
 async function takeTurns(
   bench: Bench,
   stateOf: (side: Side, round: number) => string,
 ): Promise<Compared<number[]>> {
   const values: Compared<number[]> = { floor: [], measured: [] };
   for (let round = 0; round < startRounds; round++) {
-    // The order changes: a drift within a round favours neither.
+    // The order changes, so that a drift within a round favours neither.
     for (const side of round % 2 === 0 ? sides : sides.toReversed()) {
       values[side].push(await timeStart(bench, side, stateOf(side, round)));
     }
@@ -117,7 +117,7 @@ async function takeTurns(
   return values;
 }
 
-/** Starts a build, stops it again, and answers how many seconds it took to become ready. */
+/** Starts a build, stops it again, and returns the seconds until it was ready. */
 async function timeStart(bench: Bench, side: Side, state: string): Promise<number> {
   await using deployment = await bench.startBuild(await buildOf(bench, side), state);
   return deployment.readyMs / 1_000;

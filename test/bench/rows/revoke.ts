@@ -9,18 +9,17 @@ import { compareLatencies, type Operation } from '../measure.ts';
 import { type Goal, type Measured, milliseconds, type Row } from '../row.ts';
 import { createTenant, type Tenant } from '../tenant.ts';
 
-/** Less than an event, which has some 700: the floor is measured with smaller messages. */
+/** Less than an event, which has about 700 bytes: the floor uses smaller messages. */
 const messageBytes = 300;
 
 const atMostThrice: Goal = { of: 'ratio', atMost: 3 };
 
 /**
- * `RegenerateProjectToken` over public gRPC, one call after another, while so many guards live
- * beside those of the four services: when it returns, none of them accepts the old token any more.
- *
- * The floor, one after another: a bare transaction that writes as many documents (the project's
- * token, the fact of the old one and of the new one, outbox), a bare majority write (what is
- * required of guards), and a message over NATS with its answer.
+ * `RegenerateProjectToken` over public gRPC, one call after another, with this number of guards in
+ * addition to those of the four services: when it returns, none of them accepts the old token. The
+ * floor, one after another: a bare transaction that writes the same number of documents (the
+ * project's token, the fact of the old one and of the new one, outbox), a bare majority write (the
+ * requirement of guards), and a message over NATS with its answer.
  */
 export const revoke: readonly Row[] = [
   row('revoke-0-guards', 0, 'p50', atMostThrice),
@@ -48,7 +47,7 @@ async function measure(
   const silo = await bench.silo();
   await using live = new Live(silo);
   await using bare = await Bare.open(silo.endpoints.mongodb, `bench-floor-${name}`);
-  // The NATS user of the endpoints may only read events.
+  // The NATS user in the endpoints may only read events.
   await using messages = await BareMessages.open(await bench.nats());
   using tenant = await createTenant(silo, live, { projects: 1 });
   const fanOutRemark = await fanOutOf(bench, messages, guards);
@@ -64,7 +63,7 @@ async function measure(
   return { value: took.measured.p99Ms, floor: took.floor.p99Ms, remark: text };
 }
 
-/** What the machine takes for the messages alone, where nobody does anything about them. */
+/** The time that the machine takes for the messages alone, without any handling. */
 async function fanOutOf(bench: Bench, messages: BareMessages, guards: number): Promise<string> {
   if (guards === 0) return '';
   const options = { connections: guards, bytes: messageBytes };
@@ -75,7 +74,7 @@ async function fanOutOf(bench: Bench, messages: BareMessages, guards: number): P
   return `; one bare message to ${guards} connections and an answer of each: ${measured.p50Ms.toFixed(1)} ms, ${cpu}`;
 }
 
-/** Regenerates one project's token again and again, and looks at how each time it has spread. */
+/** Regenerates one project's token repeatedly, and checks the propagation each time. */
 class Revocations {
   readonly #tenant: Tenant;
   readonly #leases: number;
@@ -91,7 +90,7 @@ class Revocations {
     const { tokens, projectId } = this.#tenant;
     const request = { projectId, expectedFingerprint: '', requestId: '' };
     const { guards = 0, expired = 0 } = propagationOf(await tokens.regenerateProjectToken(request));
-    if (guards < this.#leases) throw new Error(`${guards} of ${this.#leases} guards were there`);
+    if (guards < this.#leases) throw new Error(`${guards} of ${this.#leases} guards held leases`);
     this.#calls++;
     this.#expired += expired;
   }
@@ -101,7 +100,7 @@ class Revocations {
   }
 }
 
-/** The processes that a revocation keeps busy, by what they are. */
+/** The processes that a revocation uses, by kind. */
 async function processesOf(bench: Bench, fleet: number): Promise<ProcessGroups> {
   const { services } = await bench.silo();
   const pids = Object.entries(services).map(([name, { pid }]) => [name, [pid ?? Number.NaN]]);

@@ -5,11 +5,10 @@ import type { VerifierOptions } from '../verifier.ts';
 
 /**
  * Calls per second of one core that a guard's `verifyToken` answers in the process of the caller,
- * all from memory at once. Each call has a string of its own that was never looked up before, as
- * tokens come from a wire, and every answer is looked at once the clock has stopped. The goal is a
- * rate; the floor is a bare Map with as many tokens.
- *
- * In a process of its own: a million tokens on the heap would slow down the rows that follow.
+ * all from memory. Each call has a new string that was never looked up before, like a token from
+ * the network, and every answer is checked after the clock has stopped. The goal is a rate; the
+ * floor is a bare Map with the same number of tokens. In a separate process, because a million
+ * tokens on the heap would slow down later rows.
  */
 export const verifyInProcess: readonly Row[] = [
   row('verify-in-process-1', 1),

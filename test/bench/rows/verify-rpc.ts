@@ -12,11 +12,10 @@ import { type CalledMethod, callLoad } from '../rpc-load.ts';
 import { createTenant } from '../tenant.ts';
 
 /**
- * Calls per second of `AccessService.VerifyToken` of one good token, over mTLS, 32 in flight on one
- * connection, answered by the token service from its guard's memory.
- *
- * The floor: the same bytes there and back through our own server stack, in a process of its own
- * whose handler answers without looking at the request.
+ * Calls per second of `AccessService.VerifyToken` with one valid token, over mTLS, 32 in flight on
+ * one connection, answered by the token service from its guard's memory. The floor: the same bytes
+ * through Silo's own server stack, in a separate process whose handler answers without reading the
+ * request.
  */
 export const verifyRpc: Row = {
   name: 'verify-rpc',

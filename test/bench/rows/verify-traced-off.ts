@@ -12,9 +12,9 @@ import { perSecond, type Row } from '../row.ts';
 import { callLoad } from '../rpc-load.ts';
 
 /**
- * Calls per second of `VerifyToken` through our server stack while nothing is traced, whose handler
- * answers the same facts at once. The floor is the same of another build: that of the commit before
- * there were spans shows what they cost where they are off.
+ * Calls per second of `VerifyToken` through Silo's server stack without tracing, whose handler
+ * answers with the same facts at once. The floor is the same with another build: the commit before
+ * spans were added shows what they cost while they are off.
  */
 export const verifyTracedOff: Row = {
   name: 'verify-traced-off',

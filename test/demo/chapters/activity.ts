@@ -2,7 +2,7 @@ import type { ActivityEntry } from '@silo/protos/gen/silo/org/v1/activity_servic
 import { claim } from '../claim.ts';
 import type { Cast, Person, Stage } from '../stage.ts';
 
-/** The activity logs of both organizations; the moves stand in both, under their ids. */
+/** The activity logs of both organizations; both contain the moves, with their ids. */
 export async function readActivity(stage: Stage, { ada, grace }: Cast, moveIds: string[]) {
   const { narrator } = stage;
   narrator.chapter('What the activity logs say');

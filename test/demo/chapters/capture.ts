@@ -9,7 +9,7 @@ const pages = [
   { event: 'project created', $host: app },
 ];
 
-/** Site and app send events into one project with an SDK; `$host` distinguishes them. */
+/** A site and an app send events to one project with an SDK; `$host` distinguishes them. */
 export async function captureEvents(stage: Stage, { ada }: Cast): Promise<void> {
   const { narrator, edge } = stage;
   const { id: projectId, token } = ada.defaultProject;

@@ -4,7 +4,7 @@ import { claim, refused } from '../claim.ts';
 import { type Cast, claimTokenRefused, type Stage } from '../stage.ts';
 import type { Projects } from './upgrade.ts';
 
-/** Down to one project, and back to the free plan. */
+/** Reduces to one project, and returns to the free plan. */
 export async function downgrade(stage: Stage, { ada }: Cast, { recommended }: Projects) {
   const { narrator } = stage;
   const { api, organization, defaultProject } = ada;

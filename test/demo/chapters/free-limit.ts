@@ -3,10 +3,10 @@ import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { claim, refused } from '../claim.ts';
 import type { Cast, Stage } from '../stage.ts';
 
-/** The request for a second project that is refused here, and may be repeated later as it is. */
+/** The request for a second project that is refused here, and may be repeated unchanged later. */
 export type SecondProject = { name: string; requestId: string };
 
-/** The free plan's limit, and what it takes to leave it. */
+/** The free plan's limit, and what is needed to upgrade. */
 export async function hitFreeLimit({ narrator }: Stage, { ada }: Cast): Promise<SecondProject> {
   const organizationId = ada.organization.id;
   const second = { name: 'Mobile App', requestId: randomUUID() };
@@ -20,7 +20,7 @@ export async function hitFreeLimit({ narrator }: Stage, { ada }: Cast): Promise<
     step.refusal(refusal);
     const { organization_id, limit, count } = refusal.metadata;
     claim('the metadata', [organization_id, limit, count], [organizationId, '1', '1']);
-    claim('QuotaFailure stands beside it', refusal.details.quotaFailure?.length, 1);
+    claim('QuotaFailure is among the details', refusal.details.quotaFailure?.length, 1);
     const advice = `${refusal.message} ${refusal.details.quotaFailure?.[0]?.description}`;
     claim(
       'it says to delete or to upgrade',

@@ -14,12 +14,12 @@ import {
 } from '../stage.ts';
 import type { Projects } from './upgrade.ts';
 
-/** A key of one of the two, and what becomes of it. */
+/** A key of Ada or Grace, and whether it keeps its access. */
 type Key = { owner: Person; name: string; secret: string; keepsAccess: boolean };
 
 /**
- * Grace moves a project out of Ada's organization, whose members lose access; undoes it, and moves it
- * again. Answers the ids of all three moves.
+ * Grace moves a project out of Ada's organization, whose members lose access; undoes it, and moves
+ * it again. Returns the ids of all three moves.
  */
 export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): Promise<string[]> {
   const { narrator } = stage;
@@ -90,7 +90,7 @@ export async function moveAway(stage: Stage, cast: Cast, { mobile }: Projects): 
   return [first, undo, second];
 }
 
-/** Shows what the move would do, as `silo move` does; answers the fingerprint of what was shown. */
+/** Shows what the move would do, like `silo move`; returns the fingerprint of what was shown. */
 async function preview(
   { narrator }: Stage,
   { ada, grace }: Cast,
@@ -113,7 +113,7 @@ async function preview(
 
 type Wanted = { title: string; name: string; fingerprint?: string };
 
-/** Grace moves the project to her own organization; answers the id of the move. */
+/** Grace moves the project to her own organization; returns the id of the move. */
 async function move(
   { narrator }: Stage,
   { ada, grace }: Cast,
@@ -179,8 +179,8 @@ async function createKeys(stage: Stage, { ada, grace }: Cast, projectId: string)
 }
 
 /**
- * Fails unless the key reaches the project, or does not, by the public API and by the check of
- * services.
+ * Fails if the key's access to the project is not the expected one, by the public API and by the
+ * check of services.
  */
 async function claimReach(
   stage: Stage,
@@ -199,7 +199,7 @@ async function claimReach(
   );
 }
 
-/** Fails unless the project does not exist for the person. */
+/** Fails unless the project looks absent to the person. */
 async function claimLost({ api, organization }: Person, projectId: string) {
   await refused('PROJECT_NOT_FOUND', api.getProject(projectId));
   await refused('PROJECT_NOT_FOUND', api.getProjectToken(projectId));

@@ -4,7 +4,7 @@ import { claim, given, refused } from '../claim.ts';
 import type { Cast, Stage } from '../stage.ts';
 import type { Projects } from './upgrade.ts';
 
-/** The moves that are refused, each with what it says; nothing is changed by any of them. */
+/** The moves that are refused, each with its message; none of them changes anything. */
 export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommended }: Projects) {
   const { narrator, region } = stage;
   const { api, organization } = ada;

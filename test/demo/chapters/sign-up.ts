@@ -8,11 +8,11 @@ import { claim, given, refused } from '../claim.ts';
 import { holderOf } from '../person.ts';
 import { type Cast, claimTokenGood, type Person, type Stage } from '../stage.ts';
 
-/** Two people sign up, and nobody signs up twice. */
+/** Two people sign up; a second sign-up with the same e-mail is refused. */
 export async function signUp(stage: Stage): Promise<Cast> {
   const { narrator } = stage;
   narrator.chapter('Two people sign up');
-  // Fresh e-mails, so that the demo can run again on the same Silo.
+  // New e-mails, so that the demo can run again on the same Silo.
   const suffix = randomBytes(4).toString('hex');
   const ada = await createAccount(stage, 'Ada', 'Analytical Engines', suffix);
   const grace = await createAccount(stage, 'Grace', 'Harbor Compilers', suffix);
@@ -23,7 +23,7 @@ export async function signUp(stage: Stage): Promise<Cast> {
   return { ada, grace };
 }
 
-/** Somebody signs up in the region of the stage. */
+/** Signs up in the region of the stage. */
 export async function createAccount(
   stage: Stage,
   name: string,

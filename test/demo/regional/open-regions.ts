@@ -9,7 +9,7 @@ import { choosePorts } from '@silo/embedded/silo-ports.ts';
 const regions = ['us', 'eu'] as const;
 type Region = (typeof regions)[number];
 
-/** Two whole deployments of our own, which end with us. */
+/** Two whole deployments, which end with this process. */
 export type OpenRegions = AsyncDisposable & {
   us: Endpoints;
   eu: Endpoints;
@@ -20,13 +20,15 @@ export type OpenRegions = AsyncDisposable & {
 type Options = {
   log: (line: string) => void;
   signal: AbortSignal;
-  /** Where they keep their files while they run; default: the system's directory for such. */
+  /**
+   * Directory for their files while they run; default: the system's directory for temporary files.
+   */
   parentDirectory?: string;
-  /** Settings of their services beside those that they need; default: none. */
+  /** Settings of their services in addition to the required ones; default: none. */
   settings?: NodeJS.ProcessEnv;
 };
 
-/** What a region is made of before it starts, so that the other one can know it. */
+/** A region before its start, prepared so that the other one can know it. */
 type Prepared = { region: Region; directory: string; address: string; authority: string };
 
 /** Starts both, each with its own MongoDB, NATS and certificate authority. */
@@ -76,7 +78,7 @@ export async function openRegions({
 async function prepare(directory: string, region: Region): Promise<Prepared> {
   const certificates = join(directory, 'certificates');
   const { certificateFile } = await openCertificateAuthority(certificates, { region });
-  // What is chosen now is remembered there for the start.
+  // The chosen ports are stored there for the start.
   const ports = await choosePorts(directory, { free: true, log: () => {} });
   const address = `127.0.0.1:${ports['project internal']}`;
   return { region, directory, address, authority: certificateFile };

@@ -10,10 +10,10 @@ import type { Narrator } from '../narrator.ts';
 import { claimTokenGood, type Person, type Stage, type TokenedProject } from '../stage.ts';
 import { Traffic } from './traffic.ts';
 
-/** Both regions, on one narrator. */
+/** The stages of both regions, with one narrator. */
 export type Stages = { us: Stage; eu: Stage };
 
-/** Ada in us has the project, and Emil in eu gets it. */
+/** Ada in us owns the project, and Emil in eu receives it. */
 type Cast = { ada: Person; emil: Person; shop: TokenedProject };
 
 const eventsBefore = 5_000;
@@ -72,7 +72,7 @@ async function captureBefore({ narrator, edge }: Stage, { ada, shop }: Cast, tra
   });
 }
 
-/** Preview to DONE. */
+/** Migrates from the preview to DONE. */
 async function migrate({ us, eu }: Stages, cast: Cast, name: string): Promise<Migration> {
   const { narrator } = us;
   const { ada, emil, shop } = cast;
@@ -94,7 +94,7 @@ async function migrate({ us, eu }: Stages, cast: Cast, name: string): Promise<Mi
     const made = await ada.api.requestMigration(shop.id, destination, fingerprint);
     narrator.name(made.id, name);
     claim('the state', made.state, MigrationState.MIGRATION_STATE_REQUESTED);
-    step.say('nothing has happened yet: it waits for an admin of the other organization');
+    step.say('nothing has changed yet: it waits for an admin of the other organization');
     return made;
   });
 
@@ -152,7 +152,7 @@ async function passedOn({ us, eu }: Stages, cast: Cast, traffic: Traffic): Promi
     },
   );
   await narrator.step('us reports which apps still send there', async (step) => {
-    // The edge notes what it passes on every few seconds.
+    // The edge records forwarded events every few seconds.
     const passed = await eventually(async () => {
       const uses = await ada.api.deadTokenUses(shop.id);
       const found = uses.filter(({ forwardedRegion }) => forwardedRegion === eu.region);
@@ -199,7 +199,7 @@ async function purge({ us }: Stages, { emil, shop }: Cast, traffic: Traffic, { i
     claimOnce(step, traffic, await emil.api.eventNames(shop.id));
   });
   await narrator.step('Staff of us compares both copies, and removes its own', async (step) => {
-    // Until us has informed all that the token has ended there, it is refused.
+    // The token is refused until us has informed all processes that it has ended there.
     await eventually(() => us.wires.migrations.purgeSource({ migrationId: id }));
     await eventually(async () => {
       const record = (await us.wires.migrations.getMigration({ migrationId: id })).migration;

@@ -4,7 +4,7 @@ import { PostHog } from 'posthog-node';
 const everyMs = 10;
 const shutdownMs = 1_000;
 
-/** An app that sends events with posthog-node all the time, and counts what becomes of them. */
+/** An app that keeps sending events with posthog-node, and counts their outcomes. */
 export class Traffic implements AsyncDisposable {
   readonly #sdk: PostHog;
   readonly #names: string[] = [];
@@ -18,7 +18,7 @@ export class Traffic implements AsyncDisposable {
     this.#sdk.on('error', (error: unknown) => this.#errors.push(error));
   }
 
-  /** The names of all events so far: each has one of its own. */
+  /** The names of all events so far; each name is unique. */
   get names(): readonly string[] {
     return this.#names;
   }
@@ -27,13 +27,13 @@ export class Traffic implements AsyncDisposable {
     return this.#errors;
   }
 
-  /** Sends so many at once, and returns when all are acknowledged. */
+  /** Sends this number at once, and returns when all are acknowledged. */
   async send(count: number): Promise<void> {
     for (let sent = 0; sent < count; sent++) this.#capture();
     await this.#sdk.flush();
   }
 
-  /** Sends one every 10 ms from now on. */
+  /** Sends an event every 10 ms from now on. */
   begin(): void {
     this.#isOver = false;
     this.#sending = (async () => {
@@ -44,14 +44,14 @@ export class Traffic implements AsyncDisposable {
     })();
   }
 
-  /** Stops, and returns when what was captured is sent. */
+  /** Stops, and returns when all captured events are sent. */
   async end(): Promise<void> {
     this.#isOver = true;
     await this.#sending;
     await this.#sdk.flush();
   }
 
-  /** Ends the SDK, whatever is not sent yet. */
+  /** Ends the SDK, even if events are not sent yet. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#isOver = true;
     await this.#sending;

@@ -89,7 +89,7 @@ export class Oracle implements Disposable {
         const ids = waiting.map(({ _id }) => _id);
         await eventually(async () => {
           const left = await outbox.countDocuments({ _id: { $in: ids } }, majority);
-          if (left > 0) throw new Error(`${source} has ${left} groups to number`);
+          if (left > 0) throw new Error(`${source} has ${left} groups to sequence`);
         });
         const log = await eventually(() => db.collection<LogDocument>('log').findOne({}, majority));
         return [source, log?.sequence ?? 0];
