@@ -90,7 +90,7 @@ export function subscribeBroadcasts<Service extends LogService>(
     /** Called for an authentic message that is not an event batch. */
     onMalformed(service: Service): void;
     findSecret: FindSecret;
-    /** A message that is not authentic, or not an event batch. */
+    /** Called for a message that is not authentic, or not an event batch. */
     onIgnored(subject: string, reason: RejectionReason): void;
     /** Called when the subscription becomes active: earlier batches may have been missed. */
     onLive(): void;

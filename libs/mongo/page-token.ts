@@ -86,6 +86,6 @@ function hashOf(query: unknown): Buffer {
 }
 
 function invalid() {
-  const description = 'is no page token of this query. Leave it empty to start over.';
+  const description = 'is not a page token of this query. Leave it empty to start over.';
   return errors.invalidField([{ field: 'page_token', description }]);
 }

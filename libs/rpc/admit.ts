@@ -276,7 +276,7 @@ async function admitRepeat(
   call.caller = { kind: 'key', keyHash, key };
   const repeat = await rememberedRequest(incoming, request, key.accountId, ledger);
   const { request: identity } = call;
-  if (identity === undefined) throw new TypeError('a request without an id is no repeat');
+  if (identity === undefined) throw new TypeError('a request without an id is not a repeat');
   // Also checked if the first call is decided while this one is running.
   call.checkRepeat = (record) =>
     checkRepeat(record, identity, question, { access, findEndedKey, signal });

@@ -143,7 +143,7 @@ export async function isPresent({ probe }: Language): Promise<boolean> {
   }
 }
 
-/** Installs the SDK below a folder, where it stays apart from all other projects. */
+/** Installs the SDK below a folder, isolated from all other projects. */
 export async function install(
   { name, folder: from, install: steps, program }: Language,
   below: string,

@@ -13,7 +13,7 @@ import {
 function refuses(t: ExecutionContext, decode: () => unknown) {
   const error = t.throws(decode, { instanceOf: SiloError });
   t.is(error?.reason, ErrorReason.ERROR_REASON_INVALID_FIELD);
-  const description = 'is no page token of this query. Leave it empty to start over.';
+  const description = 'is not a page token of this query. Leave it empty to start over.';
   t.deepEqual(error?.details.badRequest, [{ field: 'page_token', description }]);
 }
 

@@ -171,7 +171,7 @@ class RegistryReplica implements LocalRegistry {
         await systemSleep(lookAgainMs);
       }
     } catch (error) {
-      this.#log.warn({ err: error }, 'whether guards still hold leases is not known');
+      this.#log.warn({ err: error }, 'could not list guard leases');
     }
   }
 

@@ -39,7 +39,7 @@ export async function refuseMoves(stage: Stage, { ada, grace }: Cast, { recommen
       claim('the project afterwards', await api.getProject(projectId), before);
     });
   await refuse(
-    'To an organization that she is no member of: as if it did not exist',
+    'To an organization of which she is not a member: as if it did not exist',
     'ORGANIZATION_NOT_FOUND',
     stagingId,
     grace.organization.id,
