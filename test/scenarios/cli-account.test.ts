@@ -110,7 +110,13 @@ test('profiles keep two people apart, and --profile and SILO_PROFILE choose', as
 
 test('logout removes the key, and later commands say how to sign in', async (t) => {
   const { cli } = await signedInHome(t);
-  t.deepEqual(await cli.json(['logout']), { profile: 'dev' });
+  t.is((await cli.run(['logout'])).code, 2, 'it may be the only copy of the key');
+  const terminal = cli.inTerminal(['logout']);
+  await terminal.sees('Type the profile’s name to confirm:');
+  terminal.type(`other${keys.enter}`);
+  t.is(await terminal.ended, 7, terminal.screen());
+  t.is((await cli.run(['account'])).code, 0);
+  t.deepEqual(await cli.json(['logout', '--yes']), { profile: 'dev' });
   t.deepEqual(await readdir(join(cli.configDirectory, 'silo', 'profiles')), []);
   const { code, errors } = await cli.run(['projects']);
   t.is(code, 4);

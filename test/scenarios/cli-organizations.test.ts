@@ -48,6 +48,13 @@ test('a member is invited with a code that is on no command line, gets a higher 
     member: { level: 'LEVEL_ADMIN' },
   });
   t.regex((await ada.cli.run(['members', 'list', ...org])).output, /^Bob .* admin /m);
+  const lower = ['members', 'update', email, '--level', 'member', ...org];
+  t.is((await bob.cli.run(lower)).code, 2, 'Bob could not raise his own level again');
+  const lowering = bob.cli.inTerminal(lower);
+  await lowering.sees('Type the member’s e-mail to confirm:');
+  lowering.type(`${email}${keys.enter}`);
+  t.is(await lowering.ended, 0, lowering.screen());
+  t.regex((await ada.cli.run(['members', 'list', ...org])).output, /^Bob .* member /m);
   const removing = ada.cli.inTerminal(['members', 'remove', email, ...org]);
   await removing.sees('Type the member’s e-mail to confirm:');
   removing.type(keys.ctrlC);

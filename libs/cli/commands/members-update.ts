@@ -1,4 +1,5 @@
 import { Command, Option } from '@commander-js/extra-typings';
+import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { Member } from '@silo/protos/gen/silo/org/v1/organization.ts';
 import { UpdateMemberResponse } from '@silo/protos/gen/silo/org/v1/organization_service.ts';
 import { chooseText } from '../choose.ts';
@@ -15,15 +16,19 @@ export function membersUpdate(cli: Cli) {
     .argument('[member]', 'e-mail or account id; prompted for if not given')
     .addOption(new Option('--level <level>', 'the new level').choices(levelNames))
     .option('--org <organization>', 'name or id; default: that of the current project')
-    .action((given, { level: givenLevel, org }) =>
+    .option('--yes', 'do not prompt when you lower your own level')
+    .action((given, { level: givenLevel, org, yes }) =>
       forOrg(org, async () => {
         const { api, find } = await cli.signedIn();
         const organizationId = await find.idOf.organization(org);
-        const { accountId, etag } = await find.member(organizationId, given);
+        const found = await find.member(organizationId, given);
+        const { accountId, etag } = found;
         const level =
           givenLevel ?? (await chooseText(cli.prompt, 'New level:', levelNames, 'give --level.'));
+        const changed = { organizationId, accountId, etag, level: levelNamed(level) };
+        if (!yes) await agree(cli, found, changed.level);
         const answer = await api.organizations.updateMember({
-          member: Member.fromPartial({ organizationId, accountId, etag, level: levelNamed(level) }),
+          member: Member.fromPartial(changed),
           updateMask: ['level'],
           requestId: '',
         });
@@ -33,4 +38,17 @@ export function membersUpdate(cli: Cli) {
         ]);
       }),
     );
+}
+
+/** Prompts for confirmation if the user lowers the user's own level. */
+async function agree(cli: Cli, member: Member, level: Level): Promise<void> {
+  const { profile, lookUp } = await cli.signedIn();
+  if (member.accountId !== profile.account.id || level >= member.level) return;
+  const nameOf = await lookUp([member.organizationId]);
+  cli.note([
+    'You will have less access to ',
+    nameOf(member.organizationId),
+    ', and cannot restore it yourself.',
+  ]);
+  await cli.prompt.confirmByTyping('the member’s e-mail', member.email);
 }
