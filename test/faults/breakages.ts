@@ -33,6 +33,15 @@ export const breakages: Breakage[] = [
     found: 'an organization has an owner until it is deleted, and then no members',
   },
   {
+    what: 'an invite to a deleted organization',
+    where: 'org.invites',
+    spoil: (all, { deletedOrganizationId }) => [
+      ...all,
+      { _id: 'left', organizationId: deletedOrganizationId },
+    ],
+    found: 'a deleted organization has no invites',
+  },
+  {
     what: 'an owner who is not counted',
     where: 'org.organizations',
     spoil: (all) => change(all, any, ({ ownerCount }) => ({ ownerCount: ownerCount + 1 })),

@@ -7,7 +7,13 @@ import { steadyApi } from '../harness/steady.ts';
 /**
  * Two accounts with an organization each, both on the plan without a limit; two or more projects.
  */
-export type Story = { ada: SignedUp; bob: SignedUp; projectIds: string[]; keyId: string };
+export type Story = {
+  ada: SignedUp;
+  bob: SignedUp;
+  projectIds: string[];
+  keyId: string;
+  deletedOrganizationId: string;
+};
 
 /** Makes every kind of change that a deployment supports. */
 export async function runStory(silo: Clients): Promise<Story> {
@@ -40,8 +46,8 @@ export async function runStory(silo: Clients): Promise<Story> {
   const regenerate = { projectId: kept, expectedFingerprint: '', requestId: 'regenerate' };
   await api.projectTokens.regenerateProjectToken(regenerate);
   const keyId = await changeKeys(api);
-  await endOrganization(api);
-  return { ada, bob, projectIds: [moved, kept], keyId };
+  const deletedOrganizationId = await endOrganization(api);
+  return { ada, bob, projectIds: [moved, kept], keyId, deletedOrganizationId };
 }
 
 /** Moves a batch there and back, and one that is finalized. */
@@ -102,7 +108,7 @@ async function changeKeys(api: PublicApi): Promise<string> {
   return kept.id;
 }
 
-async function endOrganization(api: PublicApi): Promise<void> {
+async function endOrganization(api: PublicApi): Promise<string> {
   const made = await api.organizations.createOrganization({ name: 'Short', requestId: '' });
   const organizationId = made.organization?.id ?? '';
   await api.projects.deleteProject({ projectId: made.projectId, etag: '', requestId: '' });
@@ -112,4 +118,5 @@ async function endOrganization(api: PublicApi): Promise<void> {
     requestId: '',
     endDeletedProjects: true,
   });
+  return organizationId;
 }

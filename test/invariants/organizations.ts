@@ -61,17 +61,17 @@ function checkMembers(
   const invites = org.invites.filter(({ organizationId }) => organizationId === _id).length;
   const { ownerCount, memberCount } = counted;
   const found = `${_id} counts ${ownerCount}, ${memberCount}; has ${owners}, ${members.length}, and ${invites} invites`;
-  if (deleteTime !== undefined && isDeleting) {
-    findings.expect(invites === 0, 'a deleted organization has no invites', found);
-    return; // The saga removes the memberships after the organization is deleted.
-  }
+  const isDeleted = deleteTime !== undefined;
+  findings.expect(!isDeleted || invites === 0, 'a deleted organization has no invites', found);
+  // The saga removes the memberships after the organization is deleted.
+  if (isDeleted && isDeleting) return;
   findings.expect(
     ownerCount === owners && memberCount === members.length,
     'an organization counts its owners and members',
     found,
   );
   findings.expect(
-    deleteTime !== undefined ? members.length + invites === 0 : owners >= 1,
+    isDeleted ? members.length === 0 : owners >= 1,
     'an organization has an owner until it is deleted, and then no members',
     found,
   );
