@@ -71,13 +71,18 @@ export function openTransaction(options: {
     };
   };
 
-  const writeToOutbox = async () => {
+  const operationTime = async () => {
     if (session.operationTime === undefined) {
       // The body made no statement: any statement opens the snapshot and returns its time.
       await collections.log.findOne({ _id: 'log' }, { session, projection: { _id: 1 } });
     }
     const at = session.operationTime;
     if (at === undefined) throw new TypeError('the session has no operation time');
+    return at;
+  };
+
+  const writeToOutbox = async () => {
+    const at = await operationTime();
     await collections.outbox.insertOne({ _id: { at, id: newEventId() }, ...group() }, { session });
   };
 
@@ -106,7 +111,11 @@ export function openTransaction(options: {
       if (remembered !== undefined && mutation.request !== undefined) {
         const { request } = mutation;
         const record = { ...recordOf(request, mutation, remembered), eventIds: eventIds() };
-        const document = requestDocument(request.key, record, now);
+        // By the later of two clocks: MongoDB would remove the record of a process whose clock is
+        // behind before its time, and a repeat would act again.
+        const databaseMs = (await operationTime()).getHighBits() * 1_000;
+        const from = new Date(Math.max(now.getTime(), databaseMs));
+        const document = requestDocument(request.key, record, from);
         await collections.requests.insertOne(document, { session, ignoreUndefined: true });
       }
       if (events.length === 0) return undefined;

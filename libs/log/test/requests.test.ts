@@ -5,6 +5,7 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import type { Mutation } from '@silo/mongo/mutation.ts';
 import type { RepeatTerms } from '@silo/mongo/requests.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
+import { systemClock } from '@silo/runtime/clock.ts';
 import test, { type ExecutionContext } from 'ava';
 import type { Document } from 'mongodb';
 import { type Codec, type EventLog, RepeatedRequest } from '../event-log.ts';
@@ -184,4 +185,15 @@ function rawBytes(value: unknown): Buffer {
   if (typeof value === 'string') return Buffer.from(value);
   if (value === null || typeof value !== 'object') return Buffer.from(String(value));
   return Buffer.concat(Object.values(value).map((each) => rawBytes(each)));
+}
+
+for (const [where, aheadMs] of Object.entries({ ahead: 50 * 3_600_000, behind: -50 * 3_600_000 })) {
+  test(`the record of a request is kept for 24 hours by a process whose clock is ${where}`, async (t) => {
+    const { connection, another } = await testEventLog(t);
+    const now = () => new Date(Date.now() + aheadMs);
+    const skewed = await another({ clock: { ...systemClock, now } });
+    await count(skewed, mutation({ requestId: 'r1' }));
+    const [record] = await connection.db.collection('requests').find().toArray();
+    t.true(record?.expireTime.getTime() > Date.now() + 24 * 3_600_000);
+  });
 }

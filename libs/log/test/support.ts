@@ -4,7 +4,7 @@ import type { Permit } from '@silo/access/permits.ts';
 import type { MongoConnection } from '@silo/mongo/connect.ts';
 import type { Mutation } from '@silo/mongo/mutation.ts';
 import { prepare, testDatabase } from '@silo/mongo/test/support.ts';
-import { systemClock } from '@silo/runtime/clock.ts';
+import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 import { silentLogger } from '@silo/runtime/log.ts';
 import type { ExecutionContext } from 'ava';
 import { createEventLog, type EventLog } from '../event-log.ts';
@@ -18,11 +18,14 @@ export async function testEventLog(
 ): Promise<{
   connection: MongoConnection;
   eventLog: EventLog;
-  another(options?: { sequencesOwn?: boolean }): Promise<EventLog>;
+  another(options?: { sequencesOwn?: boolean; clock?: Clock }): Promise<EventLog>;
 }> {
   const database = await testDatabase(t);
   const open: EventLog[] = [];
-  const make = (connection: MongoConnection, options: { sequencesOwn?: boolean } = {}) => {
+  const make = (
+    connection: MongoConnection,
+    options: { sequencesOwn?: boolean; clock?: Clock } = {},
+  ) => {
     const { client, db } = connection;
     const log = silentLogger();
     const eventLog = createEventLog({
