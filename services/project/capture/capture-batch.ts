@@ -21,7 +21,7 @@ import { timeOrderedUuid } from '../rules/events/uuid.ts';
 import type { Storing } from './storing.ts';
 
 const eventsMax = 1_000;
-/** Of all properties of a batch, with the super properties in each event. */
+/** Maximum bytes of all properties of a batch, with the super properties in each event. */
 const mergedBytesMax = 16 * 1024 * 1024;
 
 export type CaptureDependencies = { storing: Storing; clock: Clock };
@@ -29,14 +29,14 @@ export type CaptureDependencies = { storing: Storing; clock: Clock };
 /** The verified project token of a capture, with its permit. */
 export type CapturingToken = Omit<TokenCaller, 'kind'>;
 
-/** The events of one capture, and the properties that each of them gets. */
+/** The events of one capture, and the properties that are added to each. */
 export type Batch = Pick<CaptureEventsRequest, 'events' | 'superProperties'>;
 
 /**
- * Stores a batch under the permit that came with the token: what is sent to MongoDB ends before the
- * permit does, so that a revocation which waits for the permit waits for the events. Answers for
- * each event what became of it. Where it is unknown whether events are stored, the permits of the
- * call are left to expire: the caller releases those that are left afterwards.
+ * Stores a batch under the permit that came with the token: writes to MongoDB end before the permit
+ * does, so that a revocation that waits for the permit also waits for the events. Returns the
+ * outcome of each event. If it is unknown whether events are stored, leaves the permits of the call
+ * to expire; the caller then releases the others.
  * Refuses with INVALID_FIELD, RATE_LIMITED, DEPENDENCY_UNAVAILABLE.
  */
 export async function captureBatch(

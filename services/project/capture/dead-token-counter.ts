@@ -9,28 +9,31 @@ import {
 } from '../rules/dead-tokens.ts';
 
 const usesMax = 1_000;
-/** Uses that are put back leave places for new ones: they may fail again. */
+/** Uses that are put back leave places for new ones, because storing them may fail again. */
 const putBackMax = usesMax / 2;
-/** As many as a report lists. Further ones of a token are counted together. */
+/** The maximum that a report lists. Further uses of a token are counted together. */
 const usesOfTokenMax = usesOfProjectMax;
-/** So many tokens that are none of a project are not counted again, each for so long. */
+/**
+ * Maximum number of tokens without a project that are not counted again, and the time for which
+ * they are not.
+ */
 const ignoredMax = 10_000;
 const ignoredMs = 60_000;
 
 /**
- * A request with a dead project token: it was refused, or its captures were forwarded. `library` and
- * `origin` are as the sender states them, or ''.
+ * A request with a dead project token: it was refused, or its captures were forwarded. `library`
+ * and `origin` are as the sender sent them, or ''.
  */
 export type DeadTokenRequest = {
   /** SHA-256 of the token. */
   tokenHash: Uint8Array;
-  /** Its project; absent: the token service of this region may know it. */
+  /** Its project; absent if only the token service of this region may know it. */
   projectId?: string;
   /** The library: `$lib` or the user agent. */
   library: string;
   /** The web page's origin. */
   origin: string;
-  /** Where the captures were passed on to; absent: they were refused. */
+  /** The region to which the captures were forwarded; absent if they were refused. */
   forwardedRegion?: string;
 };
 
@@ -42,16 +45,17 @@ export type CountedUse = {
 };
 
 /**
- * Counts requests with dead tokens in memory, so that a refusal costs no I/O; a loop takes the counts.
- * Holds at most 1,000 different uses. Of each token it holds 100, and counts further ones together as
- * one. Until the loop's next turn it does not count uses for which it has no room.
+ * Counts requests with dead tokens in memory, so that a refusal costs no I/O; a loop takes the
+ * counts. Holds at most 1,000 different uses, and at most 100 of each token; further uses of a
+ * token are counted together as one. When it is full, it counts no new uses until the loop's next
+ * run.
  */
 export class DeadTokenCounter {
   readonly #clock: Clock;
   #uses = new Map<string, CountedUse>();
-  /** How many different uses there are of each token. */
+  /** Number of different uses of each token. */
   #usesOf = new Map<string, number>();
-  /** When tokens were found to be none of a project, the longest ago first. */
+  /** Times at which tokens were found to have no project, oldest first. */
   readonly #ignoredSinceMs = new Map<string, number>();
 
   constructor(clock: Clock) {
@@ -85,7 +89,9 @@ export class DeadTokenCounter {
     }
   }
 
-  /** Counts again what was taken and could not be stored. Above half of the places it is dropped. */
+  /**
+   * Adds back uses that could not be stored. Drops new entries when half of the places are taken.
+   */
   putBack(taken: readonly CountedUse[]): void {
     for (const each of taken) {
       const { tokenHash, use } = each;
@@ -100,7 +106,10 @@ export class DeadTokenCounter {
     }
   }
 
-  /** Counts tokens that are none of a project no more for a minute: what is made up has no end. */
+  /**
+   * Stops counting tokens without a project for a minute: the number of invented tokens is
+   * unlimited.
+   */
   ignore(tokenHashes: readonly Uint8Array[]): void {
     for (const tokenHash of tokenHashes) {
       const token = Buffer.from(tokenHash).toString('base64');
@@ -115,7 +124,7 @@ export class DeadTokenCounter {
     return sinceMs !== undefined && this.#clock.monotonicMs() - sinceMs < ignoredMs;
   }
 
-  /** What was counted since the last call. */
+  /** Takes the uses that were counted since the last call. */
   take(): CountedUse[] {
     const uses = [...this.#uses.values()];
     this.#uses = new Map();

@@ -1,11 +1,11 @@
 import { type Bounds, Budget } from '@silo/runtime/budget.ts';
 
-/** Of one owner; sizes in bytes. */
+/** An item of one owner, with its size. */
 type Item = { owner: string; bytes: number };
 
-/** Items that wait to be taken in groups, for which their owners take turns. */
+/** A queue of items that are taken in groups. Owners take turns. */
 export class FairQueue<T extends Item> {
-  /** Of each owner that has some; the one whose item was taken last is the last to have another. */
+  /** The items of each owner that has any. The owner whose item was taken last comes last. */
   readonly #lines = new Map<string, T[]>();
   #size = 0;
 
@@ -24,7 +24,7 @@ export class FairQueue<T extends Item> {
     this.#size++;
   }
 
-  /** Takes as many as fit, one of each owner in turn; at least one, if there is any. */
+  /** Takes as many items as fit, one of each owner in turn; at least one, if there is any. */
   take(bounds: Bounds): T[] {
     const budget = new Budget(bounds);
     const taken: T[] = [];

@@ -8,23 +8,26 @@ import { type CapturedEventStore, OutcomeUnknown } from '../store/captured-event
 import type { EventBatch } from '../store/event-collection.ts';
 import { FairQueue } from './fair-queue.ts';
 
-/** Of one transaction. Events count with more bytes than they have: these are some 1,500. */
+/**
+ * Limits of one transaction: batches and bytes. Each event also counts for overhead, so that the
+ * bytes suffice for some 1,500 events.
+ */
 const groupBounds = { countMax: 500, bytesMax: 4 * 1024 * 1024 };
-/** One is written while another waits for its commit. */
+/** One group is written while another waits for its commit. */
 const groupsAtOnce = 2;
 const waitingMax = 4_000;
-/** What all batches of this process hold that are being stored. */
+/** Maximum memory of all batches that this process is storing. */
 const storingBytesMax = 64 * 1024 * 1024;
 const groupMsMax = 5_000;
-/** What is left of a permit must suffice for a transaction and its commit. */
+/** The rest of a permit must suffice for a transaction and its commit. */
 const permitMsMin = 200;
 const retryMs = 1_000;
 
 type Waiting = {
   batch: EventBatch;
-  /** Its project. */
+  /** The project. */
   owner: string;
-  /** What the batch holds in memory. */
+  /** Memory of the batch. */
   bytes: number;
   permit: Permit;
   call: Pick<Call, 'signal' | 'authorization'>;
@@ -33,15 +36,18 @@ type Waiting = {
 };
 
 /**
- * Stores the batches of one process: those that wait together, in one transaction. Projects take turns,
- * and each may hold as much as it leaves free, so that one does not keep others out.
+ * Stores the batches of one process. Batches that wait at the same time share one transaction.
+ * Projects take turns, and each may hold as much memory as it leaves free, so that none blocks the
+ * others.
  */
 export class Storing {
   readonly #events: Pick<CapturedEventStore, 'insert'>;
   readonly #waiting = new FairQueue<Waiting>();
   readonly #held = new SharedBytes(storingBytesMax, 1);
   #running = 0;
-  /** The group that is being written; undefined while all that run are only committed. */
+  /**
+   * The group that is being written; undefined if all running groups only wait for their commits.
+   */
   #written: readonly Waiting[] | undefined;
 
   constructor(events: Pick<CapturedEventStore, 'insert'>) {
@@ -49,8 +55,8 @@ export class Storing {
   }
 
   /**
-   * Answers for each event whether it was there already. Where that stays unknown, the permits of the
-   * call are left to expire. Refuses with RATE_LIMITED, DEPENDENCY_UNAVAILABLE.
+   * Returns for each event whether it was stored before. If the outcome is unknown, leaves the
+   * permits of the call to expire. Refuses with RATE_LIMITED, DEPENDENCY_UNAVAILABLE.
    */
   async store(
     batch: EventBatch,
@@ -81,7 +87,7 @@ export class Storing {
       if (this.#written === group) this.#written = undefined;
       this.#begin();
     };
-    // In the trace of none of them: under load one group begins the next.
+    // Outside the traces of the batches: under load one group begins the next.
     void untraced(() => this.#storeGroup(group, onWritten)).finally(() => {
       this.#running--;
       onWritten();
@@ -103,7 +109,7 @@ export class Storing {
       const refusal =
         isUnknown || signal.aborted ? errors.dependencyUnavailable('mongodb', error) : error;
       if (!isUnknown && ready.length > 1 && !signal.aborted) {
-        // One batch must not be the end of the others.
+        // One failed batch must not fail the others.
         if (!permits.every(isLasting)) return await this.#storeGroup(ready, onWritten);
         if (!(refusal instanceof SiloError)) {
           for (const each of ready) await this.#storeGroup([each], onWritten);
@@ -111,7 +117,7 @@ export class Storing {
         }
       }
       for (const { call, reject } of ready) {
-        // They may be stored: the end of their tokens waits until the permits are over.
+        // The events may be stored: the revocation of their tokens waits until the permits expire.
         if (isUnknown) call.authorization?.leaveToExpire();
         reject(refusal);
       }
@@ -123,7 +129,7 @@ function isLasting(permit: Permit): boolean {
   return permit.remainingMs() >= permitMsMin;
 }
 
-/** Rejects what has waited for too long. */
+/** Rejects a batch that has waited too long; otherwise returns true. */
 function isReady({ call, permit, reject }: Waiting): boolean {
   if (call.signal.aborted) reject(call.signal.reason);
   else if (!isLasting(permit)) reject(errors.dependencyUnavailable('the access registry'));

@@ -29,10 +29,10 @@ import { noteToken } from './refusal-lines.ts';
 import { type EdgeBatch, headerOf, senderOf } from './sender.ts';
 import type { Sender } from './token-gate.ts';
 
-/** What the routes that take events use. */
+/** Dependencies of the routes that take events. */
 export type CaptureRouteDependencies = EdgeCaptureDependencies & {
   held: HeldBytes;
-  /** How long a request waits at most, from when it has come. */
+  /** Maximum time that a request waits after its body has arrived. */
   waitMs: number;
   metrics: EdgeMetrics;
   clock: Clock;
@@ -40,9 +40,12 @@ export type CaptureRouteDependencies = EdgeCaptureDependencies & {
 
 const v0Paths = ['/batch', '/e', '/capture', '/i/v0/e'];
 const v1Path = '/i/v1/analytics/events';
-/** What an event takes beside its text. */
+/** Memory of one event besides its text. */
 const eventBytes = 192;
-/** To make so many events takes little: they need no more than their permit. */
+/**
+ * Maximum number of events in a body that is parsed before its token is confirmed: parsing costs
+ * little, and the permit alone confirms the token.
+ */
 const unconfirmedMax = 1_000;
 
 /** Adds the routes to which SDKs send events. */
@@ -80,19 +83,22 @@ async function capture(
     const about = { request, isV1, sender, bearer, receiveTime: dependencies.clock.now() };
     const read = batchUnlessUnconfirmed(text, about, gate);
     if (typeof read !== 'string') return { batch: read, signal };
-    // What a body is parsed to is many times as large, and is not held meanwhile.
+    // The parsed body needs many times the memory of its text. Do not keep it while waiting.
     await confirm(read, sender, share, { ...dependencies, signal });
     return { batch: eventsOf(bodyIn(text), read, about), signal };
   });
   share.grow(batch.events.length * eventBytes);
-  // From here on the share lasts as long as the work, which may go on after the answer.
+  // From here on the share lasts as long as the work, which may continue after the response.
   owned.move();
   const outcomes = await captureEdgeBatch(batch, share, { ...dependencies, signal });
   metrics.captured(outcomes);
   return isV1 ? answerV1(batch.events, outcomes) : answerV0(batch.events, outcomes);
 }
 
-/** Resolves when a token is known to be good. Refuses it where it is dead, or what does not heal in time. */
+/**
+ * Resolves when the token is confirmed. Throws if the token is dead, or if an error persists until
+ * the deadline.
+ */
 async function confirm(
   token: string,
   sender: Sender,
@@ -121,13 +127,13 @@ type About = {
   isV1: boolean;
   sender: Sender;
   bearer: string | undefined;
-  /** When all of it had come. */
+  /** Time at which the whole body had arrived. */
   receiveTime: Date;
 };
 
 /**
- * The events of a body. The token to be confirmed instead, where memory does not know it and the body
- * has many events, or none: without events no permit is taken.
+ * Returns the events of a body. Returns the token instead if it has to be confirmed first: memory
+ * does not know it, and the body has many events or none. Without events no permit is taken.
  */
 function batchUnlessUnconfirmed(
   text: string,
@@ -151,14 +157,14 @@ function bodyIn(text: string): CaptureBody {
   return body;
 }
 
-/** What a body says, as events of CaptureEvents: what it was parsed to can be collected then. */
+/** Converts a body to events of CaptureEvents, so that the parsed body can be garbage-collected. */
 function eventsOf(
   body: CaptureBody,
   token: string,
   { request, isV1, sender, receiveTime }: About,
 ): EdgeBatch {
   const context = {
-    // Only v1 says in a header when it sent the request.
+    // Only v1 sends the time of the request in a header.
     ...{ token, receiveTime, sentAt: body.sentAt || headerOf(request, sentAtHeader) || '' },
     ...{ isHistorical: body.isHistorical, address: sender.address },
     newUuid: () => timeOrderedUuid(receiveTime, randomBytes(10)),

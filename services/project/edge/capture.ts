@@ -27,12 +27,15 @@ import type { EdgeBatch } from './sender.ts';
 import type { TokenGate } from './token-gate.ts';
 
 export const failedPause = { baseMs: 50, capMs: 1_000 };
-/** While a project is cut over: for 8 s at most, and to look again costs little. */
+/**
+ * Pause between attempts while a project is cut over. A cutover takes at most 8 s, and an attempt
+ * costs little.
+ */
 const heldPause = { baseMs: 100, capMs: 100 };
-/** Of one capture; bytes as it counts them. */
+/** Limits of one capture; `heldBytes` counts the bytes. */
 const captureBounds = { countMax: 1_000, bytesMax: 8 * 1024 * 1024 };
 
-/** What one request was counted for already. */
+/** Whether one request was already counted against the rate limit and as forwarded. */
 type Progress = { isCounted: boolean; isForwarded: boolean };
 
 export type EdgeCaptureDependencies = ForwardDependencies & {
@@ -41,22 +44,22 @@ export type EdgeCaptureDependencies = ForwardDependencies & {
   capture: CaptureDependencies;
 };
 
-/** What a request holds. */
+/** The share of memory that a request holds. */
 type CaptureShare = Disposable & Pick<Share, 'beginWait' | 'endWait'>;
 
 /**
- * Stores the events of one request, and answers for each what became of it. Tries again for some
- * seconds where MongoDB or the guard does not answer: each time with the same UUIDs, and under a new
- * permit. Waits while the project is cut over to another region, and passes the events on where it
- * is in another one. Throws HttpRefusal or SiloError, at the latest when the time is over: what is then
- * still being stored continues under its permit. `share`, what the request holds, is disposed of when
- * nothing of it is being stored any more.
+ * Stores the events of one request, and returns the outcome of each. If MongoDB or the guard does
+ * not answer, retries for some seconds with the same UUIDs and a new permit. Waits while the
+ * project is cut over to another region, and forwards the events if the project is in another
+ * region. Throws HttpRefusal or SiloError, at the latest when `signal` aborts; transactions that
+ * are still running then continue under their permits. Disposes of `share`, the memory of the
+ * request, when no event of it is being stored any more.
  */
 export async function captureEdgeBatch(
   batch: EdgeBatch,
   share: CaptureShare,
   dependencies: EdgeCaptureDependencies & {
-    /** Until then what fails is tried again. */
+    /** Ends the retries. */
     signal: AbortSignal;
   },
 ): Promise<CaptureOutcome[]> {
@@ -80,7 +83,7 @@ async function storeAll(
 ): Promise<CaptureOutcome[]> {
   using _ = share;
   const outcomes: CaptureOutcome[] = [];
-  // Each attempt listens for as long as it runs.
+  // Each attempt adds listeners while it runs.
   setMaxListeners(0, signal);
   const progress: Progress = { isCounted: false, isForwarded: false };
   let isElsewhere = false;
@@ -96,7 +99,8 @@ async function storeAll(
       return await forwardSome(rest, region, dependencies, { signal, progress });
     }
   };
-  // What waits for another region, or above the limits of its project, must not shut out others.
+  // Requests that wait for another region, or for the rate limit of their project, must not block
+  // others.
   const mayWait = (error: unknown) =>
     heals(error) &&
     (!(isElsewhere || isRateLimited(error)) ||
@@ -115,12 +119,12 @@ async function storeAll(
   return outcomes;
 }
 
-/** Whether it may work in a moment. */
+/** Whether a retry may succeed soon. */
 export function heals(error: unknown): boolean {
   return error instanceof SiloError && HttpRefusal.of(error).status === 503;
 }
 
-/** Stores the first of the events, as many as one capture may have. */
+/** Stores the first events, as many as fit into one capture. */
 async function storeSome(
   { token, sender, events }: EdgeBatch,
   { gate, rates, capture }: EdgeCaptureDependencies,
@@ -141,9 +145,15 @@ async function storeSome(
   }
 }
 
-/** Refused events whose violations one answer describes: a body may have 100,000 events. */
+/**
+ * Maximum number of refused events whose violations one response describes: a body may have 100,000
+ * events.
+ */
 const describedMax = 100;
-/** Characters of a name of an event. A UUID has 36, what is sent instead may have millions. */
+/**
+ * Maximum number of characters of an event's key in the response. A UUID has 36, but a client may
+ * send millions.
+ */
 const uuidLengthMax = 64;
 
 const accepted = { result: 'ok' } as const;
@@ -155,7 +165,7 @@ type AnswerV0 = {
   refused_others?: number;
 };
 
-/** The answer of v0: success, with the first refused events and the number of the others. */
+/** The response of v0: success, with the first refused events and the number of the others. */
 export function answerV0(
   events: readonly SentEvent[],
   outcomes: readonly CaptureOutcome[],
@@ -170,7 +180,10 @@ export function answerV0(
   return { status: 1, refused, ...(others > 0 && { refused_others: others }) };
 }
 
-/** The answer of v1: the result of every event by its UUID, with details of the first refused ones. */
+/**
+ * The response of v1: the result of every event by its UUID, with details of the first refused
+ * ones.
+ */
 export function answerV1(events: readonly SentEvent[], outcomes: readonly CaptureOutcome[]) {
   let described = 0;
   const resultOf = (outcome: CaptureOutcome) => {

@@ -20,7 +20,7 @@ export type EdgeMetrics = {
   refused(refusal: HttpRefusal): void;
   /** Events of a request had these outcomes. */
   captured(outcomes: readonly CaptureOutcome[]): void;
-  /** Events were passed on to another region. */
+  /** Events were forwarded to another region. */
   forwarded(region: string, count: number): void;
 };
 
@@ -29,7 +29,7 @@ export function measureEdge(metrics: Metrics, held: HeldBytes): EdgeMetrics {
   const registers = [metrics];
   const requests = new Histogram({
     name: 'silo_edge_request_duration_seconds',
-    help: 'Time from the headers of an HTTP request to its answer, by route and status.',
+    help: 'Time from the headers of an HTTP request to its response, by route and status.',
     labelNames: ['route', 'status'],
     buckets: [0.001, 0.005, 0.025, 0.1, 0.5, 2.5, 10],
     registers,
@@ -47,7 +47,7 @@ export function measureEdge(metrics: Metrics, held: HeldBytes): EdgeMetrics {
   );
   const events = new Counter({
     name: 'silo_edge_events_total',
-    help: 'Events of HTTP requests, by what became of them.',
+    help: 'Events of HTTP requests, by outcome.',
     labelNames: ['result'],
     registers,
   });
@@ -57,7 +57,7 @@ export function measureEdge(metrics: Metrics, held: HeldBytes): EdgeMetrics {
     metrics,
     {
       name: 'silo_edge_forwarded_events_total',
-      help: 'Events that were passed on to the region to which their project has migrated.',
+      help: 'Events that were forwarded to the region to which their project has migrated.',
       labels: ['to'],
     },
     () => Array.from(forwarded, ([to, count]) => [{ to }, count] as const),
@@ -77,10 +77,10 @@ export function measureEdge(metrics: Metrics, held: HeldBytes): EdgeMetrics {
   readAtScrape(
     'gauge',
     metrics,
-    { name: 'silo_edge_held_bytes_max', help: 'What they may hold: EDGE_HELD_BYTES.' },
+    { name: 'silo_edge_held_bytes_max', help: 'Maximum of silo_edge_held_bytes: EDGE_HELD_BYTES.' },
     () => held.max,
   );
-  // A look-up of labels costs more than counting: once for each kind of answer.
+  // Looking up labels costs more than counting: look them up once for each kind of response.
   const kinds = new Map<string, Histogram.Internal<string>>();
   return {
     answered: (route, status, seconds) => {

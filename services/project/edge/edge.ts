@@ -22,36 +22,36 @@ export type EdgeSettings = {
   address: HostPort;
   /** Proxies whose `X-Forwarded-For` names the client: addresses or CIDRs. */
   trustedProxies: readonly string[];
-  /** What the bodies of all requests may hold in memory. */
+  /** Maximum memory of the bodies of all requests. */
   heldBytesMax: number;
   limits: PortLimits;
-  /** For tests: else those of every edge. */
+  /** Only for tests; default: `edgeTimes`. */
   times?: EdgeTimes;
 };
 
-/** How long the edge waits, for slow clients and for MongoDB. */
+/** Timeouts of the edge for slow clients and for MongoDB. */
 export type EdgeTimes = HttpServerTimes & {
-  /** For how long a request waits at most: within that what heals is tried again. */
+  /** Maximum time that a request waits; transient errors are retried within it. */
   waitMs: number;
 };
 
 export type EdgeDependencies = Pick<TokenGateDependencies, 'access' | 'onDeadToken'> &
   Pick<EdgeCaptureDependencies, 'capture'> &
   Pick<TokensElsewhereDependencies, 'projects' | 'migratingProjects' | 'directory'> & {
-    /** Project in the other regions. */
+    /** Clients of the project service in the other regions. */
     regions: EdgeCaptureDependencies['regions'] & TokensElsewhereDependencies['regions'];
     metrics: Metrics;
     clock: Clock;
     log: Log;
   };
 
-/** An HTTP server that takes events of SDKs. Disposing drains it. */
+/** An HTTP server that takes events of SDKs. Disposing of it drains it. */
 export type Edge = AsyncDisposable & {
-  /** `host:port` as it is bound. */
+  /** The bound address, as `host:port`. */
   address: string;
   /** Sets whether MongoDB responds. */
   setServing(isServing: boolean): void;
-  /** Refuses new requests with 503, and resolves when the admitted ones are answered. */
+  /** Refuses new requests with 503, and resolves when the admitted ones have their responses. */
   drain(): Promise<void>;
 };
 

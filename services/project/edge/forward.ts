@@ -19,13 +19,16 @@ import { HttpRefusal, isTokenInvalid, regionOf } from './http-refusal.ts';
 import type { EdgeBatch } from './sender.ts';
 import type { Sender, TokenGate } from './token-gate.ts';
 
-/** The field of ForwardCapture that is invalid where the project does not take events from there. */
+/**
+ * The field of ForwardCapture that is invalid if the project does not accept events from the
+ * origin.
+ */
 const originField = 'origin';
-/** Of one message, which may have 4 MiB: an event counts with 2 KiB more than its texts. */
+/** Limits of one message, which may have 4 MiB: an event counts as 2 KiB more than its texts. */
 const forwardBounds = { countMax: 1_000, bytesMax: 3 * 1024 * 1024 };
 /** The other region gives up storing after 5 s. */
 const deadlineMs = 6_000;
-/** Of the question whether it holds the project. */
+/** Deadline of the request that asks whether the other region holds the project. */
 const askMsMax = 1_000;
 
 export type ForwardDependencies = {
@@ -33,16 +36,16 @@ export type ForwardDependencies = {
   heldElsewhere: Pick<HeldElsewhere, 'pass'>;
   metrics: Pick<EdgeMetrics, 'forwarded'>;
   clock: Pick<Clock, 'now'>;
-  /** Project in the other regions. */
+  /** Clients of the project service in the other regions. */
   regions: ReadonlyMap<string, Pick<RegionClient, 'forwardCapture'>>;
   /** Receives each request whose captures are forwarded; names the project if another region did. */
   onDeadToken(request: DeadTokenRequest): void;
 };
 
 /**
- * Passes the first of the events on to the region where the project is, as many as one message may
- * have, and answers for each what became of it there. Once more where the project has moved on. Throws
- * HttpRefusal or SiloError: NOT_READY while the project is cut over there.
+ * Forwards the first events to the region of the project, as many as fit into one message, and
+ * returns the outcome of each there. If the project has left that region, tries once more at its
+ * next region. Throws HttpRefusal or SiloError: NOT_READY while the project is cut over there.
  */
 export async function forwardSome(
   { token, sender, events }: EdgeBatch,
@@ -95,13 +98,19 @@ export async function forwardSome(
   }
 }
 
-/** What is invalid is refused once more with the events; an older release refuses that there are none. */
+/**
+ * Ignores INVALID_ARGUMENT: a request with the events gets the same error again, and an older
+ * release refuses a request without events.
+ */
 function throwUnlessInvalid(error: unknown): void {
   const isInvalid = error instanceof SiloError && error.code === status.INVALID_ARGUMENT;
   if (!isInvalid) throw error;
 }
 
-/** As much of a header as ForwardCapture takes. A secret must not be cut before it is found. */
+/**
+ * Cuts a header to the length that ForwardCapture takes. Redacts first: a cut secret would not be
+ * found.
+ */
 function cut(text: string): string {
   return redactText(text).slice(0, 2_000);
 }
@@ -118,7 +127,7 @@ function refusalOf(error: unknown, region: string, { origin }: Sender): Error {
   if (!(error instanceof SiloError)) {
     return errors.dependencyUnavailable(`the region ${region}`, error);
   }
-  // It went back, or on again: this region knows soon.
+  // The project went back or left again: this region will know soon.
   if (regionOf(error) !== undefined) {
     return errors.notReady('the project', 'is being cut over to another region');
   }

@@ -1,17 +1,23 @@
 import { SharedBytes } from '@silo/runtime/shared-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
 
-/** What a request costs beside its body: its sockets, headers and objects. */
+/** Memory of a request besides its body: its sockets, headers and objects. */
 const requestBytes = 8 * 1_024;
-/** What one network may hold of it, as a multiple of what is free: three quarters where it is alone. */
+/**
+ * Memory that one network may hold, as a multiple of the free memory: three quarters if it is the
+ * only one.
+ */
 const timesFree = 3;
-/** What one project may hold of the half in which requests wait: half of it where it is alone. */
+/**
+ * Memory that one project may hold while its requests wait, as a multiple of what is free. Half of
+ * all memory is for waiting requests; a project gets half of it if it is the only one.
+ */
 const waitingTimesFree = 1;
 
-/** The memory that the bodies of all requests, and their large answers, share, in bytes. */
+/** The memory, in bytes, that the bodies of all requests and large responses share. */
 export class HeldBytes {
   readonly #shared: SharedBytes;
-  /** Of requests that wait for what others need not wait for. */
+  /** Memory of requests that wait for a condition of their project alone. */
   readonly #waiting: SharedBytes;
   #received = 0;
 
@@ -28,39 +34,42 @@ export class HeldBytes {
     return this.#shared.held;
   }
 
-  /** Bytes of bodies that came since the process started, as they came. */
+  /** Bytes of bodies received since the process started, before unpacking. */
   get received(): number {
     return this.#received;
   }
 
-  /** Counts bytes of a body that came. */
+  /** Counts received bytes of a body. */
   receive(bytes: number): void {
     this.#received += bytes;
   }
 
   /**
-   * Counts an answer to a network until the function that this returns is called. It is never refused:
-   * what it answers has been done, and has just given back more than that.
+   * Counts a response to a network until the returned function is called. Never refuses: the
+   * request is done, and has just released more than the response needs.
    */
   holdAnswer(network: string, bytes: number): () => void {
     this.#shared.add(network, bytes);
     return () => this.#shared.release(network, bytes);
   }
 
-  /** The share of one request of a network. Throws OVERLOADED where that may have no more. */
+  /**
+   * Begins the share of one request of a network. Throws OVERLOADED if the network may hold no
+   * more.
+   */
   begin(network: string): Share {
     return new Share(this, this.#shared, this.#waiting, network);
   }
 }
 
-/** What one request holds, until it is disposed of. */
+/** The memory that one request holds until it is disposed of. */
 export class Share implements Disposable {
   readonly #held: HeldBytes;
   readonly #shared: SharedBytes;
   readonly #waiting: SharedBytes;
   readonly #network: string;
   #bytes = 0;
-  /** For whom it waits, and with how much. */
+  /** The project for which the request waits, and the bytes that it holds meanwhile. */
   #wait: { project: string; bytes: number } | undefined;
 
   constructor(held: HeldBytes, shared: SharedBytes, waiting: SharedBytes, network: string) {
@@ -71,13 +80,13 @@ export class Share implements Disposable {
     this.grow(requestBytes);
   }
 
-  /** Throws OVERLOADED where its network may have no more. */
+  /** Throws OVERLOADED if the network may hold no more. */
   grow(bytes: number): void {
     if (!this.#shared.take(this.#network, bytes)) throw HttpRefusal.overloaded;
     this.#bytes += bytes;
   }
 
-  /** Grows by bytes of the body that came. Throws OVERLOADED where its network may have no more. */
+  /** Grows by received bytes of the body. Throws OVERLOADED if the network may hold no more. */
   receive(bytes: number): void {
     this.#held.receive(bytes);
     this.grow(bytes);
@@ -89,13 +98,14 @@ export class Share implements Disposable {
   }
 
   /**
-   * Begins to wait for what concerns its project alone, until `endWait`: projects share the room for that.
-   * False where its project has none left. Beginning again changes nothing.
+   * Begins to wait for a condition of its project alone, until `endWait`; such requests share a
+   * part of the memory. Returns false if the project may use no more of it. Does nothing if the
+   * request waits already.
    */
   beginWait(project: string): boolean {
     if (this.#wait !== undefined) return true;
     const bytes = this.#bytes;
-    // What is free may be taken at once, but by no single body all that there is.
+    // A project may take all free bytes at once, but a single body may not take the whole part.
     if (bytes > 0.75 * this.#waiting.max || !this.#waiting.take(project, bytes)) return false;
     this.#wait = { project, bytes };
     return true;

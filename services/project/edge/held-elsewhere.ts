@@ -2,17 +2,21 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import { isHeld, isTokenInvalid, regionOf } from './http-refusal.ts';
 
-/** For how long the answer that a project is held counts for all captures that wait for it. */
+/** Time for which all captures of a project use the answer that the project is held. */
 const heldMs = 25;
-/** Tokens; each is forgotten when a capture learns that its project is held there no longer. */
+/**
+ * Maximum number of remembered tokens. A token is forgotten when a capture learns that its project
+ * is no longer held there.
+ */
 const knownMax = 10_000;
 
-/** A capture without its events, and with them. */
+/** Sends a capture without its events, or with them. */
 type Calls<T> = { ask(): Promise<void>; send(): Promise<T> };
 
 /**
- * Which projects other regions hold for a cutover, by their tokens. However many captures wait for one,
- * one of them asks at a time, without its events: that region is busy with the cutover.
+ * Remembers which projects other regions hold for a cutover, by token. Of all captures that wait
+ * for a project, one at a time asks the other region, without its events: that region is busy with
+ * the cutover.
  */
 export class HeldElsewhere {
   readonly #clock: Clock;
@@ -22,7 +26,10 @@ export class HeldElsewhere {
     this.#clock = clock;
   }
 
-  /** Sends a capture to the region of its project. While that holds it, rejects with its refusal. */
+  /**
+   * Sends a capture to the region of its project. While that region holds the project, rejects with
+   * its refusal.
+   */
   async pass<T>(region: string, token: string, { ask, send }: Calls<T>): Promise<T> {
     const name = `${region} ${token}`;
     const known = this.#known.get(name);
@@ -34,7 +41,7 @@ export class HeldElsewhere {
       } catch (error) {
         const isGone = regionOf(error) !== undefined || isTokenInvalid(error);
         if (isGone) this.#known.delete(name);
-        // Whatever else it refuses may depend on who asks: the next one asks at once.
+        // Other errors may depend on the capture that asks: let the next one ask at once.
         else known.untilMs = isHeld(error) ? this.#clock.monotonicMs() + heldMs : 0;
         throw error;
       }

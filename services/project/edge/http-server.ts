@@ -11,14 +11,14 @@ import { HttpRefusal } from './http-refusal.ts';
 import { createRefusalLines } from './refusal-lines.ts';
 import { traceRequests } from './trace-requests.ts';
 
-/** How long an HTTP server waits for slow clients. */
+/** Timeouts of an HTTP server for slow clients. */
 export type HttpServerTimes = {
   headersMs: number;
-  /** From the first byte of a request to its last: a slow client ends by then. */
+  /** Maximum time from the first byte of a request to its last. */
   requestMs: number;
-  /** How often both are checked. */
+  /** Interval of the checks of both timeouts. */
   checkMs: number;
-  /** Between two requests. */
+  /** Maximum idle time between two requests. */
   keepAliveMs: number;
 };
 
@@ -30,7 +30,7 @@ export type HttpServerSettings = {
 };
 
 type Dependencies = {
-  /** Once it is true, new requests are refused. */
+  /** If true, new requests are refused. */
   state: { isDraining: boolean };
   metrics: EdgeMetrics;
   log: Log;
@@ -38,14 +38,14 @@ type Dependencies = {
 
 const headerBytesMax = 16 * 1_024;
 const preflightSeconds = 86_400;
-/** For a client that is still sending, to read why it was refused. */
+/** Time for which a client that is still sending can read why it was refused. */
 const lingerMs = 1_000;
 
 const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
 
 /**
- * Makes an HTTP server without routes: limits of clients, CORS on every answer, and refusals as JSON.
- * Bodies are read by the routes themselves, after what can be refused without them.
+ * Makes an HTTP server without routes, with limits for clients, CORS on every response, and
+ * refusals as JSON. The routes read the bodies themselves, after all checks that need no body.
  */
 export async function createHttpServer(
   { trustedProxies, limits, times }: HttpServerSettings,
@@ -64,7 +64,7 @@ export async function createHttpServer(
     },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
-    // A redirect to the path with a slash would be followed with GET, and taken for a success.
+    // Clients would follow a redirect to the path with a slash with GET, and take it for a success.
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
     clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, origins.get(socket)),
     frameworkErrors: refuseUnroutable,
@@ -75,7 +75,7 @@ export async function createHttpServer(
   }
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null, undefined));
-  // First, so that all that follows is part of the trace.
+  // Register tracing first, so that the trace includes all later hooks.
   if (isTracing()) traceRequests(app);
   await app.register(cors, {
     origin: true,
@@ -88,7 +88,7 @@ export async function createHttpServer(
   app.addHook('onRequest', async ({ raw: { headers, socket } }) => {
     if (headers.origin !== undefined) origins.set(socket, headers.origin);
     if (state.isDraining) throw HttpRefusal.draining;
-    // Fastify refuses such a content type; what a body is, it says itself.
+    // Fastify would refuse an invalid content type, but the routes can read the body without it.
     if (!mediaType.test(headers['content-type'] ?? '')) delete headers['content-type'];
   });
   app.addHook('onResponse', async (request, reply) => {
@@ -115,7 +115,7 @@ function refusalOf(error: unknown, request: FastifyRequest, log: Log): HttpRefus
   if (error instanceof Error && 'statusCode' in error && Number(error.statusCode) < 500) {
     return HttpRefusal.badRequest;
   }
-  // Nobody receives the answer.
+  // The client has disconnected: nobody receives the response.
   if (request.raw.destroyed && !request.raw.complete) return HttpRefusal.overloaded;
   log.error({ err: error, route: request.routeOptions.url }, 'HTTP request failed');
   return HttpRefusal.overloaded;
@@ -128,7 +128,10 @@ async function send(reply: FastifyReply, refusal: HttpRefusal): Promise<FastifyR
   return await reply.code(status).send({ status: 0, error: { reason, message } });
 }
 
-/** What fastify refuses before there is a route. No hook runs for it, so none allows the origin. */
+/**
+ * Refuses requests that Fastify rejects before routing. No hook runs for them: set the CORS headers
+ * here.
+ */
 function refuseUnroutable(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
   const { origin } = request.headers;
   if (origin !== undefined) {
@@ -139,8 +142,9 @@ function refuseUnroutable(_error: Error, request: FastifyRequest, reply: Fastify
 }
 
 /**
- * Refuses what Node refuses itself: broken HTTP, and what took too long. Without an earlier request of the
- * connection its origin is not known: then any may read the answer, without credentials.
+ * Refuses requests that Node rejects: malformed HTTP and timeouts. If the connection has had no
+ * earlier request, its origin is not known: then any origin may read the response, without
+ * credentials.
  */
 function refuseBrokenRequest(
   error: NodeJS.ErrnoException,
@@ -158,20 +162,20 @@ function refuseBrokenRequest(
     ? 'The request took too long. Send the same request again.'
     : error.code === 'HPE_HEADER_OVERFLOW'
       ? `The headers have more than ${headerBytesMax / 1_024} KiB.`
-      : 'This is not HTTP/1.1.';
+      : 'The request is not valid HTTP/1.1.';
   const allowed =
     origin === undefined
       ? 'Access-Control-Allow-Origin: *'
       : `Access-Control-Allow-Origin: ${origin}\r\nAccess-Control-Allow-Credentials: true\r\nVary: Origin`;
   const body = JSON.stringify({ status: 0, error: { reason, message } });
-  // A client that goes on sending may keep its side open, and Node waits for it.
+  // Node waits for the end of the connection, which a client that keeps sending may leave open.
   const lingering = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(lingering));
   socket.end(
     `HTTP/1.1 ${first}\r\n${allowed}\r\nAccess-Control-Expose-Headers: Retry-After\r\n` +
       'Connection: close\r\n' +
       `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-    // As Node reads headers.
+    // Node decodes headers as Latin-1.
     'latin1',
   );
 }

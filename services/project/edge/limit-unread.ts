@@ -9,8 +9,9 @@ import { senderOf } from './sender.ts';
 type RawResponse = FastifyReply['raw'];
 
 /**
- * Limits the memory of answers that clients do not read, by the rules of the gRPC ports: a client that
- * does not read in time loses its connection. A large answer also counts as held by its network.
+ * Limits the memory of responses that clients do not read, by the rules of the gRPC ports: a client
+ * that does not read in time loses its connection. A large response also counts as memory of its
+ * network.
  */
 export function limitUnread(
   app: FastifyInstance,

@@ -5,7 +5,7 @@ import type { EdgeDependencies } from './edge.ts';
 
 type EdgeKit = Pick<ServiceKit, 'config' | 'access' | 'regions' | 'clock' | 'log'>;
 
-/** Opens the HTTP edge of a service where its configuration names an address for it. */
+/** Opens the HTTP edge of a service if its configuration sets an address for it. */
 export function openEdgeOf(
   { config, access, regions, clock, log }: EdgeKit,
   dependencies: Omit<EdgeDependencies, 'metrics' | 'access' | 'regions' | 'clock' | 'log'>,
@@ -13,7 +13,7 @@ export function openEdgeOf(
   const { edgeAddress, edgeTrustedProxies, edgeHeldBytes } = config;
   if (edgeAddress === undefined) return undefined;
   return async ({ metrics }) => {
-    // A service that opens none need not load it.
+    // A service without an edge need not load it.
     const { openEdge } = await import('./edge.ts');
     const settings = {
       address: edgeAddress,

@@ -5,23 +5,29 @@ import { HttpRefusal } from './http-refusal.ts';
 import { readBody } from './read-body.ts';
 import type { Sender } from './token-gate.ts';
 
-/** What less than this costs is little beside its request. */
+/** Bodies below this size are free: parsing costs little compared with the request. */
 const freeBytes = 64 * 1_024;
-/** To parse so much takes about as long as to answer a request: of what takes longest to parse. */
+/**
+ * Bytes per point. Parsing this much of the slowest kind of body takes about as long as a whole
+ * small request.
+ */
 const pointBytes = 4 * 1_024;
 
 type Dependencies = {
   rates: Pick<RateLimits, 'takeAddress'>;
-  /** Whether the beginning, or the end, of a body shows a good token. What it throws ends the reading. */
+  /**
+   * Whether the beginning or the end of a body contains a valid token. An error that it throws ends
+   * the reading.
+   */
   isGood(part: string, at: 'start' | 'end'): boolean;
 };
 
 /**
- * What `work` makes of a request's body, as `readBody` reads it. To unpack and to parse a body costs CPU
- * before it is known whether its token is good. So a large one that is refused with 4xx costs its address
- * points by its size, and where these are used up the next large one is refused with RATE_LIMITED before
- * that. Bodies that begin or end with a good token have points of their own, whatever else comes from
- * that address.
+ * Reads a request's body as `readBody` does, and returns the result of `work`. Unpacking and
+ * parsing cost CPU before the token is verified. So a large body that is refused with 4xx costs its
+ * address points by its size; when an address has no points left, its next large body is refused
+ * with RATE_LIMITED before it is unpacked. Bodies that begin or end with a valid token use separate
+ * points, regardless of other requests of the address.
  */
 export async function readAtCost<T>(
   request: IncomingMessage,
@@ -42,7 +48,7 @@ export async function readAtCost<T>(
   try {
     const looks = { onStart: look('start'), onEnd: look('end') };
     const text = await readBody(request, share, { ...looks, beforeUnpacking: demandPoints });
-    // Again: many may have been unpacked at once.
+    // Check again: many bodies may have been unpacked at the same time.
     await demandPoints(sizeBytes);
     return await work(text);
   } catch (error) {

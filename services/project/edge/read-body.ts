@@ -6,25 +6,33 @@ import { isTooDense } from '../rules/edge/density.ts';
 import type { Share } from './held-bytes.ts';
 import { HttpRefusal } from './http-refusal.ts';
 
-/** Of a body, as it comes and unpacked. SDKs were seen to send 9 MB in one. */
+/**
+ * Maximum size of a body, both as received and unpacked. SDKs were seen to send 9 MB in one body.
+ */
 const bodyBytesMax = 20 * 1024 * 1024;
-/** Unpacking less in this thread is faster than giving it to another. */
+/** Unpacking less than this in this thread is faster than in another one. */
 const syncBytesMax = 16 * 1_024;
-/** Where an SDK says its token first, it is in there: also packed, behind the code of its gzip. */
+/**
+ * Number of bytes that contain the token if the SDK sends it first, even compressed, after the
+ * Huffman codes.
+ */
 const startBytes = 256;
 const unpack = promisify(gunzip);
 
 type Dependencies = {
-  /** Gets the beginning of the text when the first bytes are there. What it throws ends the reading. */
+  /**
+   * Receives the beginning of the text after the first bytes. An error that it throws ends the
+   * reading.
+   */
   onStart(text: string): void;
-  /** Gets the end of the text of a body that is not packed, when all of it is there; may throw, too. */
+  /** Receives the end of an uncompressed body after the last byte. May throw, too. */
   onEnd(text: string): void;
-  /** Gets the size of the body, as what it unpacks to, when all of it is there. */
+  /** Receives the unpacked size of the body after the last byte. */
   beforeUnpacking(sizeBytes: number): Promise<void>;
 };
 
 /**
- * The text of a request's body, which `share` then counts.
+ * Returns the text of a request's body, which `share` then counts.
  * Throws HttpRefusal: INVALID_BODY, BODY_TOO_LARGE, OVERLOADED.
  */
 export async function readBody(
@@ -44,7 +52,7 @@ export async function readBody(
       chunks.push(chunk);
     }
   } catch (error) {
-    // The rest is discarded: a client that is cut off while it sends does not read the answer.
+    // Discard the rest: a client that is cut off while it sends does not read the response.
     request.resume();
     throw error;
   }
@@ -62,7 +70,7 @@ export async function readBody(
 }
 
 async function gunzipped(bytes: Buffer, size: number): Promise<Buffer> {
-  // Not 0, which is no size. What unpacks to more than it says is refused.
+  // The option must be positive. A body that unpacks to more than it declares is refused.
   const options = { maxOutputLength: Math.max(1, size) };
   try {
     return bytes.length <= syncBytesMax ? gunzipSync(bytes, options) : await unpack(bytes, options);
@@ -71,7 +79,7 @@ async function gunzipped(bytes: Buffer, size: number): Promise<Buffer> {
   }
 }
 
-/** The first characters of a body: '' where they cannot be read yet. */
+/** The first characters of a body; '' if they cannot be decoded yet. */
 function startOf(chunk: Buffer, contentType: string | undefined): string {
   const start = chunk.subarray(0, startBytes);
   if (!isGzip(start)) return bodyText(start, contentType);

@@ -6,7 +6,7 @@ import type { FastifyRequest } from 'fastify';
 import type { HttpRefusal } from './http-refusal.ts';
 import { senderOf } from './sender.ts';
 
-/** Lines in 10 s, as of refused RPCs: anybody can cause them. */
+/** Maximum number of lines in 10 s, as for refused RPCs: anybody can cause them. */
 const linesMax = 1_000;
 
 const tokens = new WeakMap<FastifyRequest, string>();

@@ -38,7 +38,7 @@ export function addStartUpRoutes(
     return configAnswer(request.params.token);
   });
   app.get<{ Params: { token: string } }>('/array/:token/config.js', async (request, reply) => {
-    // A script that is refused is one that is not there.
+    // Return 404 for a script with an invalid token.
     await verify(request.params.token, request).catch(notFoundIfRefused);
     return await reply
       .type('text/javascript; charset=utf-8')

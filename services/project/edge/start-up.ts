@@ -1,4 +1,6 @@
-/** What SDKs fetch when they start. Silo has no flags, no recordings and no surveys. */
+/**
+ * The responses that SDKs fetch when they start. Silo has no flags, no recordings and no surveys.
+ */
 const noFlags = {
   flags: {},
   featureFlags: {},
@@ -24,17 +26,17 @@ const config = {
   toolbarParams: {},
 };
 
-/** The answer of `/flags` and `/decide`. */
+/** The response of `/flags` and `/decide`. */
 export function flagsAnswer(requestId: string): object {
   return { ...noFlags, ...config, config: { enable_collect_everything: true }, requestId };
 }
 
-/** The answer of `/array/TOKEN/config`. */
+/** The response of `/array/TOKEN/config`. */
 export function configAnswer(token: string): object {
   return { token, ...config };
 }
 
-/** The answer of `/array/TOKEN/config.js`. The token is one that was verified. */
+/** The response of `/array/TOKEN/config.js`, for a verified token. */
 export function configScript(token: string): string {
   const entry = JSON.stringify({ config: configAnswer(token), siteApps: [] });
   const all = 'window._POSTHOG_REMOTE_CONFIG';

@@ -9,7 +9,7 @@ import type { TokensElsewhere } from './tokens-elsewhere.ts';
 
 const crossRegion = ErrorReason.ERROR_REASON_CROSS_REGION;
 
-/** Who sends a request, as far as it says; '' where it does not. */
+/** The sender of a request; fields that the request does not contain are ''. */
 export type Sender = { address: string; network: string; library: string; origin: string };
 
 export type TokenGateDependencies = {
@@ -22,7 +22,10 @@ export type TokenGateDependencies = {
 
 type Allowed<Answer> = Extract<Answer, { allowed: true }>;
 
-/** Checks the project tokens of requests. What memory knows to be refused costs no I/O. */
+/**
+ * Checks the project tokens of requests. Refusing a token that memory knows to be invalid costs no
+ * I/O.
+ */
 export class TokenGate {
   readonly #dependencies: TokenGateDependencies;
 
@@ -30,33 +33,35 @@ export class TokenGate {
     this.#dependencies = dependencies;
   }
 
-  /** Throws TOKEN_INVALID where memory knows that the token is not good, here or elsewhere. */
+  /**
+   * Throws TOKEN_INVALID if memory knows that the token is invalid, here and in the other regions.
+   */
   refuseKnown(token: string, sender: Sender): void {
     if (!isDead(this.#dependencies.access.recallToken(token))) return;
     if (this.#isNoneElsewhere(token, hashOf(token))) this.refuse(token, sender);
   }
 
-  /** Whether memory knows the token as one of a project, here or elsewhere. */
+  /** Whether memory knows the token as that of a project, here or elsewhere. */
   isKnown(token: string): boolean {
     const answer = this.#dependencies.access.recallToken(token);
     if (answer === undefined) return false;
     return !isDead(answer) || this.projectElsewhere(token) !== undefined;
   }
 
-  /** Whether only other regions can say that the token is good: what waits for it waits for them. */
+  /** Whether only other regions can confirm the token: its requests wait for them. */
   isElsewhere(token: string): boolean {
     return isDead(this.#dependencies.access.recallToken(token));
   }
 
   /**
-   * For whom a request waits: each project has one token at a time. Nobody knows yet whose the others
-   * are, and who makes up tokens must not get more room by each: they share that of one project.
+   * The key by which waiting requests share memory: the token, as each project has one token at a
+   * time. Unknown tokens share the memory of one project, so that invented tokens get no more.
    */
   waitsFor(token: string): string {
     return this.isKnown(token) ? token : '';
   }
 
-  /** The project of a token, as another region has said; undefined where none has. */
+  /** The project of a token as reported by another region; undefined if none has reported it. */
   projectElsewhere(token: string): string | undefined {
     return this.#dependencies.elsewhere.projectOf(hashOf(token));
   }
@@ -72,46 +77,50 @@ export class TokenGate {
     );
   }
 
-  /** Throws TOKEN_INVALID where the token is dead: one of a project that migrates is not. */
+  /** Throws TOKEN_INVALID if the token is dead. The token of a migrating project is not dead. */
   async verify(token: string, sender: Sender, signal: AbortSignal): Promise<void> {
     const look = async () => this.#dependencies.access.verifyToken(token, signal);
     await this.#check(token, sender, signal, look).catch(throwUnlessMigrating);
   }
 
-  /** As `verify`, by a permit: without a read lease it waits for one, where `verify` asks the owners. */
+  /**
+   * Like `verify`, but takes a permit: without a read lease it waits for one, whereas `verify` asks
+   * the owners.
+   */
   async confirm(token: string, sender: Sender, signal: AbortSignal): Promise<void> {
     const release = ({ permit }: Allowed<TokenPermitAnswer>) => permit.release();
     await this.permit(token, sender, signal).then(release, throwUnlessMigrating);
   }
 
-  /** The same for a token that the region of its project has refused. */
+  /** Refuses a token that the region of its project has refused. */
   refuseThere(token: string, sender: Sender): never {
     this.#dependencies.elsewhere.noteRefused(hashOf(token));
     this.refuse(token, sender);
   }
 
-  /** Forgets in which other region the token is: the project has left that region. */
+  /** Forgets the region of the token: the project has left that region. */
   forgetPlace(token: string): void {
     this.#dependencies.elsewhere.forget(hashOf(token));
   }
 
   /** Counts a use of a dead token, and refuses it. */
   refuse(token: string, { library, origin }: Sender): never {
-    // What was made up is no token of a project: it would only take the place of those that are.
+    // An invented token belongs to no project: counting it would displace tokens of projects.
     if (isPossible(token)) {
       this.#dependencies.onDeadToken({ tokenHash: hashOf(token), library, origin });
     }
     throw HttpRefusal.tokenInvalid;
   }
 
-  /** What no region has made costs no call to any: others would pay for what is made up. */
+  /** A malformed token causes no call to other regions: invented tokens would burden them. */
   #isNoneElsewhere(token: string, tokenHash: Uint8Array): boolean {
     return !isPossible(token) || this.#dependencies.elsewhere.isNone(tokenHash);
   }
 
   /**
-   * Tokens that memory does not know are looked up a few at a time for each address. Other regions
-   * look in between: one that does not answer keeps no other token of the address waiting.
+   * For each address, tokens that memory does not know are looked up a few at a time. The look-ups
+   * in other regions do not count as these: a region that does not answer delays no other token of
+   * the address.
    */
   async #check<Answer extends TokenAnswer>(
     token: string,
@@ -122,7 +131,7 @@ export class TokenGate {
     const { access, rates, elsewhere } = this.#dependencies;
     const { network } = sender;
     const tokenHash = hashOf(token);
-    // Once: after the first look memory knows the token, and a failure still counts.
+    // Decide once: after the first look-up memory knows the token, and a failure must still count.
     const isNew = access.recallToken(token) === undefined;
     let isFirst = false;
     const inTurn = async <T>(work: () => Promise<T>): Promise<T> =>
@@ -134,21 +143,23 @@ export class TokenGate {
     };
     try {
       const here = await inTurn(async () => {
-        // Of many requests with the same token, one.
+        // Only the first of many requests with the same token counts.
         isFirst = access.recallToken(token) === undefined;
-        // Before the look: a project that comes back is known here before it is no longer elsewhere.
+        // Check before the look-up: a project that returns is known here before it stops being
+        // elsewhere.
         const isNoneElsewhere = this.#isNoneElsewhere(token, tokenHash);
         const answer = await look();
         return isDead(answer) && !isNoneElsewhere ? undefined : requireAllowed(answer);
       });
       if (here !== undefined) return here;
       const place = await elsewhere.find(tokenHash, network, signal).catch(async (error) => {
-        // While a region does not answer, to guess tokens would be free.
+        // Without this, guessing tokens would be free while a region does not answer.
         if (isFirst) await rates.noteUnconfirmed(network);
         throw error;
       });
       if (place !== undefined) throw refusalError({ reason: crossRegion, detail: place.region });
-      // Its project may have come here meanwhile: the token is known here before that leaves there.
+      // The project may have come here meanwhile: this region knows the token before the other one
+      // forgets it.
       return await inTurn(async () => requireAllowed(await look()));
     } catch (error) {
       if (isTokenInvalid(error)) this.refuse(token, sender);

@@ -13,13 +13,22 @@ import type { ProjectStore } from '../store/projects.ts';
 
 const knownMax = 10_000;
 const knownMs = 60_000;
-/** Shorter: the region may refuse the token of a project that is deleted, and undeleted soon after. */
+/**
+ * Shorter than `knownMs`: the region may refuse the token of a deleted project, which may be
+ * undeleted soon after.
+ */
 const refusedMs = 5_000;
-/** Time for which it is remembered whether any project has left: a migration takes longer. */
+/** Time for which the answer whether any project has left is cached: a migration takes longer. */
 const leftMs = 1_000;
-/** Of one process and region, so that those who guess tokens do not burden the other regions. */
+/**
+ * Limits of calls by one process to one region, so that clients that guess tokens do not burden
+ * other regions.
+ */
 const asking = { atOnce: 8, waitingMax: 256 };
-/** Of these at most, so that one address does not fill the queue of a region that does not answer. */
+/**
+ * Maximum share of one address, so that it does not fill the queue of a region that does not
+ * answer.
+ */
 const ofAddressMax = 32;
 const deadlineMs = 2_000;
 
@@ -29,13 +38,13 @@ const statesHere: ReadonlySet<ProjectState> = new Set([
   ProjectState.PROJECT_STATE_DELETED,
 ]);
 
-/** Where the project of a token is, and which one it is. */
+/** The project of a token, and its region. */
 type Place = { region: string; projectId: string };
-/** Undefined: the token is none of a project that has migrated from here. */
+/** An undefined place: the token does not belong to a project that migrated from here. */
 type Known = { place: Place | undefined; untilMs: number };
 
 export type TokensElsewhereDependencies = {
-  /** Project in the other regions. */
+  /** Clients of the project service in the other regions. */
   regions: ReadonlyMap<string, Pick<RegionClient, 'locateHere'>>;
   projects: Pick<ProjectStore, 'fact'>;
   migratingProjects: Pick<MigratingProjectStore, 'haveAnyLeft'>;
@@ -45,8 +54,8 @@ export type TokensElsewhereDependencies = {
 };
 
 /**
- * Where tokens are that this region does not know: those of projects that have migrated from here, and
- * were regenerated since.
+ * Locates tokens that this region does not know: those that were regenerated after their projects
+ * migrated from here.
  */
 export class TokensElsewhere {
   readonly #dependencies: TokensElsewhereDependencies;
@@ -71,32 +80,33 @@ export class TokensElsewhere {
     this.#readLeft = () => readLeft();
   }
 
-  /** Whether memory knows that the token is none of these. */
+  /** Whether memory knows that the token does not belong to a project that migrated from here. */
   isNone(tokenHash: Uint8Array): boolean {
     if (this.#dependencies.regions.size === 0 || this.#recallLeft() === false) return true;
     const known = this.#recall(nameOf(tokenHash));
     return known !== undefined && known.place === undefined;
   }
 
-  /** The project of a token that `find` has found a short time ago. */
+  /** The project of a token that `find` found recently. */
   projectOf(tokenHash: Uint8Array): string | undefined {
     return this.#known.get(nameOf(tokenHash))?.place?.projectId;
   }
 
-  /** The region of the token refuses it. */
+  /** Notes that the region of the token refuses it. */
   noteRefused(tokenHash: Uint8Array): void {
     this.#remember(nameOf(tokenHash), undefined, refusedMs);
   }
 
-  /** Forgets where the token is: its project has left that region. */
+  /** Forgets the region of the token: its project has left that region. */
   forget(tokenHash: Uint8Array): void {
     this.#known.delete(nameOf(tokenHash));
   }
 
   /**
-   * The place of a token that came from a network; undefined where it is none of these. Refuses with
-   * DEPENDENCY_UNAVAILABLE where no region has it and one does not answer. Resolves as soon as one has
-   * it: a region that does not answer delays no token of another one.
+   * Returns the place of a token that a network sent; undefined if the token does not belong to a
+   * project that migrated from here. Refuses with DEPENDENCY_UNAVAILABLE if no region has the token
+   * and one does not answer. Resolves as soon as one region has it: a region that does not answer
+   * delays no token of another one.
    */
   async find(
     tokenHash: Uint8Array,
@@ -124,21 +134,21 @@ export class TokensElsewhere {
         throw errors.dependencyUnavailable('another region', error);
       })
       .finally(() => this.#asked.delete(name));
-    asked.catch(() => {}); // of requests that have ended
+    asked.catch(() => {}); // the requests that wait for it may have ended
     this.#asked.set(name, asked);
     return asked;
   }
 
-  /** Whether any project has left this region; undefined where memory does not know. */
+  /** Whether any project has left this region; undefined if the cached answer has expired. */
   #recallLeft(): boolean | undefined {
     const isFresh = this.#left && this.#dependencies.clock.monotonicMs() < this.#left.untilMs;
     return isFresh ? this.#left?.haveAny : undefined;
   }
 
   /**
-   * Whether the token is, or was, one of a project that is in this region. Then no other region has it:
-   * only what was regenerated in another region is unknown here. False where the token service does not
-   * answer.
+   * Whether the token is, or was, a token of a project in this region. Then no other region has it:
+   * this region lacks only tokens that were regenerated in another region. Returns false if the
+   * token service does not answer.
    */
   async #isOfProjectHere(tokenHash: Buffer, network: string): Promise<boolean> {
     const { directory, projects } = this.#dependencies;
@@ -163,7 +173,7 @@ export class TokensElsewhere {
     for (const call of calls) {
       call.then(
         (place) => place !== undefined && found.resolve(place),
-        () => {}, // looked at below
+        () => {}, // handled below
       );
     }
     const all = Promise.allSettled(calls).then((answers) => {
@@ -176,7 +186,7 @@ export class TokensElsewhere {
     return await Promise.race([found.promise, all]);
   }
 
-  /** What one region says: itself, another one, or that the token is none of these. */
+  /** Asks one region, which names itself, another region, or no region. */
   async #locateIn(asked: string, tokenHash: Buffer): Promise<Place | undefined> {
     const { regions, projects } = this.#dependencies;
     const signal = AbortSignal.timeout(2 * deadlineMs);
@@ -184,7 +194,7 @@ export class TokensElsewhere {
     const answer = await regions.get(asked)?.locateHere(request, { signal, deadlineMs });
     const { region = '', projectId = '' } = answer ?? {};
     if (!regions.has(region)) return undefined;
-    // Tokens of other projects are none of this region's business.
+    // Tokens of projects that did not migrate from here do not concern this region.
     const project = await projects.fact(projectId, signal);
     const isFromHere = project?.state === ProjectState.PROJECT_STATE_MIGRATED;
     return isFromHere ? { region, projectId } : undefined;
@@ -204,10 +214,13 @@ export class TokensElsewhere {
   }
 }
 
-/** Runs a call to one region in its turn. */
+/** Runs a call to one region when the limits allow it. */
 type Turns = <T>(network: string, call: () => Promise<T>) => Promise<T>;
 
-/** Rejects with a RangeError where the region, or the address, has as many calls as it may. */
+/**
+ * The returned function rejects with a RangeError if the region or the address has its maximum of
+ * calls.
+ */
 function turns(): Turns {
   const inTurn = limit(asking);
   const places = createPlaces({ ofOwner: ofAddressMax });

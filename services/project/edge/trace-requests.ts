@@ -2,8 +2,8 @@ import { beginSpan, type OpenSpan } from '@silo/runtime/tracing.ts';
 import type { FastifyInstance, FastifyRequest } from 'fastify';
 
 /**
- * Makes each request a span: a child of the caller's `traceparent`, or the first of a new trace.
- * Routes only: a URL may hold a project token.
+ * Makes each request a span: a child of the caller's `traceparent`, or the root of a new trace.
+ * Records routes instead of URLs, which may contain project tokens.
  */
 export function traceRequests(app: FastifyInstance): void {
   const spans = new WeakMap<FastifyRequest, OpenSpan>();

@@ -1,10 +1,10 @@
-/** The first label of an origin's host, which has others behind it. */
+/** The first label of an origin's host, if more labels follow. */
 const firstLabel = /^(https?:\/\/)[a-z0-9_-]+(?=\.)/;
 
 /**
- * Whether a browser's origin may send data: any may unless the project names its `app_urls`. A URL
- * whose host begins with `*.` allows the hosts directly below that domain. What sends no origin is no
- * browser.
+ * Whether a browser's origin may send data. All origins may, unless the project has `app_urls`. A
+ * URL whose host begins with `*.` allows the hosts directly below that domain. A request without an
+ * origin does not come from a browser, and is allowed.
  */
 export function isAllowedOrigin(origin: string | undefined, appUrls: readonly string[]): boolean {
   if (origin === undefined || appUrls.length === 0) return true;
@@ -16,8 +16,8 @@ export function isAllowedOrigin(origin: string | undefined, appUrls: readonly st
 }
 
 /**
- * Whether an `app_url` allows any origin: browsers can open it, and `*` is at most the first label of its
- * host, with a domain of two labels or more behind it.
+ * Whether an `app_url` can match an origin: it is a URL that browsers can open, and `*` appears at
+ * most as the first label of its host, followed by a domain of two labels or more.
  */
 export function isPossibleAppUrl(url: string): boolean {
   const host = URL.parse(url)?.hostname;

@@ -1,10 +1,12 @@
-/** Whether these bytes are gzip (RFC 1952): SDKs send it with and without a header that says so. */
+/**
+ * Whether the bytes are gzip (RFC 1952). SDKs send gzip with and without a header that declares it.
+ */
 export function isGzip(bytes: Uint8Array): boolean {
   return bytes[0] === 0x1f && bytes[1] === 0x8b;
 }
 
 /**
- * How many bytes a gzip of one member unpacks to, by its last four bytes. A sender may lie: unpack no
+ * The unpacked size of a gzip of one member, from its last four bytes. A sender may lie: unpack no
  * more than that.
  */
 export function gunzippedBytes(bytes: Buffer): number {
@@ -12,16 +14,16 @@ export function gunzippedBytes(bytes: Buffer): number {
 }
 
 /**
- * The JSON text of a body: in the charset of its content type, UTF-8 unless that is known, or in the
- * field `data` of a form, as base64. What is no text in that charset becomes U+FFFD.
+ * The JSON text of a body: in the charset of its content type, or UTF-8 if that is unknown; or
+ * base64 in the field `data` of a form. Bytes that are invalid in the charset become U+FFFD.
  */
 export function bodyText(bytes: Uint8Array, contentType: string | undefined): string {
   const text = decode(bytes, contentType);
   if (!text.startsWith('data=')) return text;
-  // Of a form of millions of fields only the first is looked at.
+  // Parse only the first field: a form may have millions.
   const end = text.indexOf('&');
   const data = new URLSearchParams(end < 0 ? text : text.slice(0, end)).get('data') ?? '';
-  // A form that is not percent-encoded turns `+` into spaces.
+  // In a form that is not percent-encoded, `+` was parsed as a space.
   return decode(Buffer.from(data.replaceAll(' ', '+'), 'base64'), undefined);
 }
 

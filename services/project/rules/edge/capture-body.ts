@@ -6,26 +6,32 @@ import {
   splitObject,
 } from '../events/json-text.ts';
 
-/** The events of a body, each as it was parsed and as its text, and what is said of all of them. */
+/** The events of a body, both parsed and as text, and the fields that apply to all of them. */
 export type CaptureBody = {
-  /** The project token that the body names; undefined where it names none. */
+  /** The project token in the body; undefined if the body has none. */
   token: string | undefined;
-  /** When the SDK sent it, by its own clock; '' where it does not say. */
+  /** When the SDK sent the body, by its own clock; '' if the body does not say. */
   sentAt: string;
-  /** Whether old events are imported, whose times are right. */
+  /** Whether the body imports old events, whose times are correct. */
   isHistorical: boolean;
   events: BodyEvent[];
 };
 
-/** One event of a body and its place there: what is no object is refused later, alone. */
+/**
+ * One event of a body and its position. An event that is not an object is refused later, without
+ * the others.
+ */
 export type BodyEvent = { value: unknown; text: string; position: number };
 
-/** Of one body: as many as fit into it if each has 200 bytes, which those of SDKs exceed. */
+/**
+ * Maximum number of events in one body: as many as fit if each has 200 bytes; events of SDKs are
+ * larger.
+ */
 export const eventsMax = 100_000;
 
 /**
- * Reads the body of a capture: an object with `batch`, one event, or an array of events. Undefined
- * where it is none of these, or has too many events.
+ * Reads the body of a capture: an object with `batch`, one event, or an array of events. Returns
+ * undefined if the body has another form, or too many events.
  */
 export function readCaptureBody(text: string): CaptureBody | undefined {
   const value = parsed(text);
@@ -45,12 +51,12 @@ export function readToken(text: string): string | undefined {
   return isObject(value) ? tokenIn(value) : undefined;
 }
 
-/** The token at the beginning of a body of which the rest has not been read. */
+/** The token at the beginning of a body whose rest has not been read. */
 export function tokenAtStart(text: string): string | undefined {
   return /^\s*\{\s*"(?:api_key|token)"\s*:\s*"(phc_[0-9A-Za-z]+)"/.exec(text)?.[1];
 }
 
-/** The token at the end of a body, where posthog-python says it. */
+/** The token at the end of a body, where posthog-python puts it. */
 export function tokenAtEnd(text: string): string | undefined {
   return /"(?:api_key|token)"\s*:\s*"(phc_[0-9A-Za-z]+)"\s*\}\s*$/.exec(text)?.[1];
 }
@@ -70,7 +76,7 @@ function bodyOf(envelope: JsonObject, events: BodyEvent[]): CaptureBody {
   };
 }
 
-/** The first event may be a bad one: it must not cost the others their token. */
+/** Skips events without a token: a malformed first event must not invalidate the others. */
 function firstTokenIn(events: readonly BodyEvent[]): string | undefined {
   for (const { value } of events) {
     const token = isObject(value) ? tokenIn(value) : undefined;

@@ -1,12 +1,15 @@
 import { instantOf } from '../events/timestamp.ts';
 
-/** A body that an SDK sends again, minutes later, may still say when it was sent first. */
+/**
+ * If an SDK resends a body minutes later, the body may still have the time of the first attempt.
+ */
 const skewMsMax = 10 * 60_000;
 
 /**
- * When an event happened, by the server's clock. An SDK says when it sent the body (`sentAt`, by its
- * own clock): where that is further from the time of receipt than a resend explains, the SDK's clock
- * is wrong, and the event's time is moved by as much, to milliseconds in UTC. Else the text as sent.
+ * The time of an event by the server's clock. `sentAt` is the time of the request by the SDK's
+ * clock. If it differs from the time of receipt by more than a resend explains, the SDK's clock is
+ * wrong, and the event's time is corrected by the difference, in UTC with milliseconds. Otherwise
+ * returns the text as sent.
  */
 export function withoutSkew(timestamp: string, sentAt: string, receiveTime: Date): string {
   const sent = instantOf(sentAt);

@@ -1,9 +1,9 @@
-/** Memory that a body may take when it is parsed: twice what one of 20 MiB took that SDKs would send. */
+/** Maximum memory of a parsed body: twice the memory of a realistic 20 MiB body of an SDK. */
 const parsedBytesMax = 128 * 1_024 * 1_024;
-/** What can take more than that is longer. */
+/** Shorter bodies cannot exceed the limit. */
 const lengthMin = 1_024 * 1_024;
 
-/** About as many bytes as V8 needs for an empty object, an empty array, and any other value. */
+/** Approximate bytes that V8 needs for an empty object, an empty array, and any other value. */
 const objectBytes = 64;
 const arrayBytes = 48;
 const valueBytes = 32;
@@ -13,8 +13,8 @@ const openBracket = '['.charCodeAt(0);
 const comma = ','.charCodeAt(0);
 
 /**
- * Whether a JSON text would take too much memory when it is parsed: `{},{},…` takes 20 times as much as
- * its text. Counts what stands in strings, too: they seldom have so much of it.
+ * Whether a JSON text would take too much memory when it is parsed: `{},{},…` takes 20 times as
+ * much as its text. Also counts brackets and commas in strings, which seldom have many.
  */
 export function isTooDense(text: string): boolean {
   if (text.length < lengthMin) return false;

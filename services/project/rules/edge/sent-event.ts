@@ -12,22 +12,22 @@ import { contentUuid } from '../events/uuid.ts';
 import type { BodyEvent } from './capture-body.ts';
 import { withoutSkew } from './clock-skew.ts';
 
-/** What an SDK says of all events of a request, and what the edge knows of it. */
+/** What an SDK sends for all events of a request, and what the edge knows about the request. */
 export type RequestContext = {
-  /** The project token that the request is authorized by. */
+  /** The project token that authorizes the request. */
   token: string;
   receiveTime: Date;
-  /** When the SDK sent the request, by its own clock; '' where it does not say. */
+  /** When the SDK sent the request, by its own clock; '' if the request does not say. */
   sentAt: string;
   isHistorical: boolean;
-  /** The client's address; undefined where it is to be discarded. */
+  /** The client's address; undefined if it is to be discarded. */
   address: string | undefined;
-  /** The SDK, as `name/version`; undefined where only its events say. */
+  /** The SDK, as `name/version`; undefined if only the events name it. */
   library: string | undefined;
   newUuid(): string;
 };
 
-/** The options of an event of v1, by the property that they stand for. */
+/** The options of an event of v1, with the names of their properties. */
 const optionProperties = {
   cookieless_mode: '$cookieless_mode',
   disable_skew_correction: '$ignore_sent_at',
@@ -35,7 +35,7 @@ const optionProperties = {
   product_tour_id: '$product_tour_id',
 } as const;
 
-/** Fields of an event that are properties, by their name there. */
+/** Fields of an event that become properties, with the names of the properties. */
 const fieldProperties = {
   $set: '$set',
   $set_once: '$set_once',
@@ -44,10 +44,10 @@ const fieldProperties = {
 } as const;
 
 /**
- * An event of an SDK as CaptureEvents takes it. Its properties stay the text that was sent, with what
- * SDKs put beside them: `$set`, `$set_once`, session and window, options, library; and the client's
- * address as `$ip` where it has none. The token itself is no property. What has a wrong type is left
- * to the rules of an event.
+ * Converts an event of an SDK to an event of CaptureEvents. Its properties keep the text that was
+ * sent. Values that SDKs send beside the properties are added: `$set`, `$set_once`, session and
+ * window, options, library; and the client's address as `$ip` if the event has none. The token does
+ * not become a property. The rules of an event check the types.
  */
 export function sentEvent(bodyEvent: BodyEvent, context: RequestContext): SentEvent {
   const { value, text } = bodyEvent;
@@ -74,16 +74,16 @@ export function sentEvent(bodyEvent: BodyEvent, context: RequestContext): SentEv
 }
 
 /**
- * The UUID of an event that has none: of what it says, its time and its place among the events of the
- * body, so that it is stored once if the body is sent again. Undefined where it says no time: such
- * events may be equal and be meant as several.
+ * The UUID of an event that was sent without one: derived from its text, its time and its position
+ * in the body, so that a resent body is stored once. Undefined for an event without a time: such
+ * events may be equal and yet be distinct.
  */
 function resendUuid({ text, position }: BodyEvent, timestamp: string): string | undefined {
   const time = instantOf(timestamp);
   return time && contentUuid(time, `${position} ${text}`);
 }
 
-/** A text without lone surrogates, or the digits of a number; '' for anything else. */
+/** A string without lone surrogates, or the digits of a number; '' for anything else. */
 function fieldText(value: unknown, text: string | undefined): string {
   if (typeof value === 'string') return value.toWellFormed();
   return typeof value === 'number' ? (text ?? '') : '';
@@ -101,7 +101,7 @@ function ignoresSentAt(event: JsonObject, properties: JsonObject): boolean {
   return isObject(options) && ownProperty(options, 'disable_skew_correction') === true;
 }
 
-/** The properties that stand beside `properties`, as texts. */
+/** The values that become properties but are not in `properties`, as texts. */
 function besides(
   event: JsonObject,
   texts: ReadonlyMap<string, string>,
@@ -130,7 +130,7 @@ function besides(
   return found;
 }
 
-/** The text of the properties with what stands beside them; the event's own win. */
+/** The text of the properties with the added values; the event's own properties take precedence. */
 function completed(
   text: string,
   properties: JsonObject,
