@@ -24,7 +24,7 @@ import type {
 /** The actor and the time of a change. */
 export type Stamp = { actor: string; time: Date };
 
-/** An invite's life has two events: it is made, and it ends. */
+/** An invite has two events: its creation and its end. */
 const inviteMade = 1;
 const inviteEnded = 2;
 
@@ -37,7 +37,7 @@ export function accountCreated(
   return { event: 'account_created', subject: _id, body };
 }
 
-/** `changes` never holds an e-mail. */
+/** `changes` never contains an e-mail. */
 export function accountUpdated(
   { _id, revision }: AccountDocument,
   changes: FieldChange[],

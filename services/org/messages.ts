@@ -18,7 +18,7 @@ export function accountMessage(account: AccountDocument): Account {
   return { id, email, displayName, currentProjectId, createTime, updateTime, etag };
 }
 
-/** An organization as a member of that level sees it. */
+/** An organization as a member with this level sees it. */
 export function organizationMessage(
   organization: OrganizationDocument,
   level: Level,
@@ -53,7 +53,7 @@ export function inviteMessage(invite: InviteDocument): Invite {
   return { id, organizationId, email, level, inviterAccountId, createTime, expireTime };
 }
 
-/** An entry of the activity log, whichever release stored it. */
+/** An entry of the activity log, whichever release has stored it. */
 export function activityMessage(entry: ActivityDocument): ActivityEntry {
   const { _id: id, time, type, actor, projectId, subjectId, moveId, undoOf = '', changes } = entry;
   return { id, time, type, actor, projectId, subjectId, moveId, undoOf, changes };

@@ -70,7 +70,7 @@ export const orgService: ServiceDefinition = {
     return {
       public: publicServices(dependencies),
       internal: internalServices(dependencies),
-      // One process follows; the others catch up on requests.
+      // One process follows the logs. The other processes catch up when a request needs it.
       loops: [
         (signal) =>
           lead({ db, name: 'activity', owner, signal, log, clock }, (leadership) =>

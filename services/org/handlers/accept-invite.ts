@@ -21,7 +21,9 @@ import type {
 import type { Stores } from '../store/set-up.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** Joins the organization that a code invites to. Every way of not being invited looks the same. */
+/**
+ * Joins the organization that issued an invite code. All refusals of an invalid code look the same.
+ */
 export async function acceptInvite(
   { code }: AcceptInviteRequest,
   call: Call,
@@ -77,7 +79,8 @@ async function join(
   const { organizationId, level } = invite;
   const accountId = account._id;
   const stamp = { actor: accountId, time: tx.now };
-  // All of them: a second code must not bring back a member that is removed later.
+  // Removes every invite for this e-mail: a second code must not restore a member who is removed
+  // later.
   const spent = await stores.invites.removeOfEmail(tx, organizationId, invite.comparableEmail);
   const revision = organization.memberRevision + 1;
   const after = {

@@ -33,7 +33,7 @@ export async function createAccount(
   return await createAccountOnce(request, call, needed);
 }
 
-/** Creates an account, or answers what the first call with this request_id created. */
+/** Creates an account, or returns the one that the first call with this request_id created. */
 export async function createAccountOnce(
   request: CreateAccountRequest,
   call: Call,
@@ -41,7 +41,7 @@ export async function createAccountOnce(
 ): Promise<CreateAccountResponse> {
   const { sagas, definitions } = needed;
   const identity = call.request;
-  if (identity === undefined) throw new TypeError('an account is made under a request_id');
+  if (identity === undefined) throw new TypeError('creating an account requires a request_id');
   const { sagaId, apiKey } = await beginOrJoin(
     call.repeat,
     () => begin(needed, request, { call, identity }),
@@ -51,7 +51,7 @@ export async function createAccountOnce(
   return answer(data, apiKey);
 }
 
-/** Decides that the account is. All ids, and the sealed key, are made before the first write. */
+/** Commits the new account. All ids and the sealed API key are generated before the first write. */
 async function begin(
   { stores, eventLog, sagas, definitions, region }: AccountCreator,
   { email, displayName, organizationName }: CreateAccountRequest,
@@ -68,7 +68,7 @@ async function begin(
     keyMasked: maskOf(apiKey),
   };
   const sealed = sealWith(identity.id, apiKey);
-  // The actor of a sign-up is the new account; staff acts under its own name.
+  // The actor of a sign-up is the new account. Staff acts under its own name.
   const actor = call.caller.kind === 'certificate' ? call.actor : made.accountId;
   const mutation = { ...call, id: sagaId, actor };
   await eventLog.decide(mutation, async (tx) => {
@@ -85,11 +85,15 @@ async function begin(
 
 function unseal({ id }: RequestIdentity, sealed: Uint8Array | undefined): string {
   const opened = sealed && openWith(id, sealed);
-  if (opened === undefined) throw new TypeError('the sealed key of a request does not open');
+  if (opened === undefined)
+    throw new TypeError('the sealed API key of a request cannot be decrypted');
   return opened.toString('utf8');
 }
 
-/** As it was when it was made, whatever has changed since: a repeat gets the same. */
+/**
+ * The account as it was when it was created, whatever has changed since: a repeat gets the same
+ * response.
+ */
 function answer(data: AccountFounding, apiKey: string): CreateAccountResponse {
   return {
     account: accountMessage(newAccount(data)),

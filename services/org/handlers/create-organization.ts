@@ -46,7 +46,7 @@ async function begin(
     const data = { ...named, createTime: tx.now };
     await foundOrganization(stores, tx, data, actor);
     await sagas.begin(tx, definitions.createOrganization, { id: sagaId, data, actor });
-    // The answer holds the project's token, which members may see wherever the project is now.
+    // The response contains the project's token. Members may read it wherever the project is now.
     const level = Level.LEVEL_MEMBER;
     const alsoDemands = [
       { organizationId, level },

@@ -18,7 +18,10 @@ import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts
 
 type Needed = Pick<Dependencies, 'stores' | 'eventLog' | 'sagas' | 'definitions' | 'access'>;
 
-/** Deletes an organization that has no project; deleted ones end where the request says so. */
+/**
+ * Deletes an organization that has no project. If the request says so, its deleted projects that
+ * could still be undeleted are lost.
+ */
 export async function deleteOrganization(
   request: DeleteOrganizationRequest,
   call: Call,
@@ -32,7 +35,7 @@ export async function deleteOrganization(
   return {};
 }
 
-/** Writes the intent, which gives the conditional change its revision. */
+/** Writes the intent, whose revision orders the conditional change. */
 async function begin(
   { stores, eventLog, sagas, definitions }: Needed,
   { organizationId, etag, endDeletedProjects }: DeleteOrganizationRequest,
@@ -58,7 +61,7 @@ async function begin(
     const lock = deletionLock(organizationId);
     await sagas.begin(tx, definitions.deleteOrganization, { id: sagaId, data, actor, lock });
     await stores.organizations.save(tx, { ...organization, deletionRevision: revision });
-    // The caller that deleted it may still retry.
+    // The caller may retry after the organization is deleted.
     const reauthorize = [{ organizationId, level: Level.LEVEL_OWNER, evenGone: true }];
     tx.remember({ reauthorize, sagaId });
   });
@@ -74,7 +77,7 @@ async function refusalOf(
     return errors.organizationNotEmpty(count, deletedCount);
   }
   if (result === TryResult.TRY_RESULT_REFUSED_LATE) return errors.requestInProgress();
-  // Missing access found by the conditional change is reported like any other.
+  // A refusal for missing access in the conditional change is reported like any other.
   const { keyHash } = keyCaller(call);
   const level = Level.LEVEL_OWNER;
   const question = { keyHash, scope: 'organization:write', organizationId, level };

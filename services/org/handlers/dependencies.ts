@@ -8,7 +8,7 @@ import type { SagaDefinitions } from '../sagas/definitions.ts';
 import type { OrgFactReader } from '../store/fact-reader.ts';
 import type { Stores } from '../store/set-up.ts';
 
-/** What the handlers of the org service work with. */
+/** The dependencies of the org service's handlers. */
 export type Dependencies = {
   stores: Stores;
   factReader: OrgFactReader;
@@ -17,10 +17,10 @@ export type Dependencies = {
   sagas: Sagas;
   definitions: SagaDefinitions;
   follower: Follower;
-  /** Of reads whose cost grows with what is stored. */
+  /** Limits concurrent reads whose cost grows with the amount of stored data. */
   reading: Reading;
   clock: Clock;
-  /** In which new organizations live. */
+  /** The region in which new organizations are created. */
   region: 'us' | 'eu';
   signup: 'open' | 'closed';
 };

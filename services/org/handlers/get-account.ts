@@ -8,7 +8,7 @@ import { accountMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 import { withReadableProject } from './shared/current-project.ts';
 
-/** Answers the account that the key belongs to. */
+/** Returns the account that owns the calling key. */
 export async function getAccount(
   _request: GetAccountRequest,
   call: Call,

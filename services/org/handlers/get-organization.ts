@@ -7,7 +7,7 @@ import { type Call, targetOrganization } from '@silo/rpc/call.ts';
 import { organizationMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** Answers one organization, with the caller's own level. */
+/** Returns one organization with the caller's own level. */
 export async function getOrganization(
   { organizationId }: GetOrganizationRequest,
   call: Call,

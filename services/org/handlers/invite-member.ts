@@ -18,7 +18,7 @@ import type { Stores } from '../store/set-up.ts';
 import type { Dependencies } from './dependencies.ts';
 import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
-/** Invites an e-mail, and answers the one-time code that only the inviter ever sees. */
+/** Invites an e-mail. Returns the one-time code, which only the inviter sees. */
 export async function inviteMember(
   { organizationId, email, level }: InviteMemberRequest,
   call: Call,

@@ -24,7 +24,7 @@ export async function leaveOrganization(
       required,
     );
     await endMembership(stores, tx, { organization, member, actor: call.actor });
-    // A caller that has left may still retry.
+    // The caller may retry after it has left.
     return { response: {}, reauthorize: [] };
   });
 }

@@ -15,10 +15,13 @@ import { withDeadline } from '@silo/runtime/deadline.ts';
 import { activityMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** What must be left of a call's time to read the page, and to refuse where there is none. */
+/**
+ * Part of a call's deadline that catching up leaves unused, so that the page can be read or the
+ * call refused.
+ */
 const readingMs = 500;
 
-/** Lists what an organization may see of itself, or of a project that it has now; newest first. */
+/** Lists the activity of an organization, or of a project that it has now, newest first. */
 export async function listActivity(
   { projectId, pageSize, pageToken }: ListActivityRequest,
   call: Call,

@@ -8,7 +8,9 @@ import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { organizationMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** Lists the organizations that the caller is a member of and that its key reaches, oldest first. */
+/**
+ * Lists the organizations of which the caller is a member and that its key reaches, oldest first.
+ */
 export async function listOrganizations(
   { pageSize, pageToken }: ListOrganizationsRequest,
   call: Call,
@@ -17,7 +19,7 @@ export async function listOrganizations(
   const { key } = keyCaller(call);
   const query = ['organizations', key.accountId];
   const [after] = decodePageToken(query, pageToken, [textPart]) ?? [];
-  // What `reachesOrganization` checks of one organization, for all at once.
+  // The check of `reachesOrganization` for all organizations at once.
   const among = isRestricted(key) ? key.organizationIds : undefined;
   const wanted = { among, after, size: pageSizeOf(pageSize) };
   const page = await stores.members.listOfAccount(key.accountId, wanted, call.signal);

@@ -12,7 +12,7 @@ import type { Dependencies } from './dependencies.ts';
 import { endMembership } from './shared/end-membership.ts';
 import { reauthorizeInTransaction } from './shared/reauthorize-in-transaction.ts';
 
-/** Removes a member; oneself too, which leaves. */
+/** Removes a member. Callers may remove themselves, which is the same as leaving. */
 export async function removeMember(
   { organizationId, accountId, etag }: RemoveMemberRequest,
   call: Call,
@@ -27,7 +27,7 @@ export async function removeMember(
     checkWithinOwn(membership.level, member.level);
     checkEtag(etag, member.revision);
     await endMembership(stores, tx, { organization, member, actor: call.actor });
-    // A caller that removes itself by this very call may still repeat it.
+    // A caller that has removed itself by this call may still repeat it.
     if (caller === accountId) return { response: {}, reauthorize: [] };
     return { response: {}, alsoDemands: [{ organizationId, level: member.level }] };
   });

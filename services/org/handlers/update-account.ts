@@ -15,8 +15,8 @@ import type { Dependencies } from './dependencies.ts';
 import { mayRead } from './shared/current-project.ts';
 
 /**
- * Changes the caller's own account. A current project that is gone reads as empty here too, and may
- * be written back unchanged.
+ * Changes the caller's own account. A current project that was deleted or that the caller may not
+ * read is returned as empty, here too. A request may set it again unchanged.
  */
 export async function updateAccount(
   { account: given, updateMask }: UpdateAccountRequest,
@@ -33,7 +33,8 @@ export async function updateAccount(
   }
   const { currentProjectId: wantedId } = wanted;
   if (wantedId && !unreadable.has(wantedId)) {
-    call.authorization?.addDemand({ projectId: wantedId, level: Level.LEVEL_MEMBER }); // of a repeat, too
+    // Repeats of the request must have this access, too.
+    call.authorization?.addDemand({ projectId: wantedId, level: Level.LEVEL_MEMBER });
   }
   const shown = (account: AccountDocument) =>
     unreadable.has(account.currentProjectId) ? { ...account, currentProjectId: '' } : account;

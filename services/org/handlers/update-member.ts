@@ -31,7 +31,7 @@ export async function updateMember(
     if (before === undefined) throw errors.memberNotFound(accountId);
     checkWithinOwn(membership.level, before.level, level);
     checkEtag(wanted.etag, before.revision);
-    // A caller that steps down by this very call may still repeat it.
+    // A caller that has lowered its own level by this call may still repeat it.
     const stepsDown = caller === accountId && level < before.level;
     const demanded = highest(Level.LEVEL_ADMIN, before.level, level);
     const reauthorize = [{ organizationId, level: stepsDown ? level : demanded }];

@@ -23,8 +23,8 @@ export async function updateOrganization(
   const wanted = wantedOrganizationFields(given, updateMask);
   const { accountId } = keyCaller(call).key;
   const required = { organizationId: given.id, accountId, least: Level.LEVEL_ADMIN };
-  // Forbidding what is forbidden already too: the call that did it may
-  // still be waiting for its barrier.
+  // The barrier is also required if creating projects is forbidden already: the call that forbade
+  // it may still be waiting for its barrier.
   const keepsAccess = wanted.membersMayCreateProjects !== false;
   return await eventLog.mutate(call, UpdateOrganizationResponse, async (tx) => {
     const { organization: before, membership } = await reauthorizeInTransaction(

@@ -23,25 +23,31 @@ import {
 } from '../store/activity.ts';
 
 const batchMax = 500;
-/** Between two batches: more events share a transaction. Reading the activity log catches up. */
+/**
+ * Pause between two batches, so that more events share a transaction. Reads of the activity log
+ * catch up without pauses.
+ */
 const batchPauseMs = 1_000;
 const stepDeadlineMs = 10_000;
 
-/** Keeps the activity log up with the event logs. */
+/** Keeps the activity log up to date with the event logs. */
 export type Follower = {
-  /** Applies everything that was committed before the call; refuses if that takes too long. */
+  /** Applies all events that were committed before the call. Refuses if that takes too long. */
   catchUp(signal: AbortSignal): Promise<void>;
-  /** Applies events as they come until the signal, so that catching up is short. */
+  /** Applies events as they arrive, until the signal, so that catching up takes little time. */
   follow(signal: AbortSignal): Promise<void>;
 };
 
-/** Makes the follower of all these logs. Any number may run: each event is applied once. */
+/**
+ * Creates a follower of all these logs. Any number of followers may run: each event is applied
+ * once.
+ */
 export function createFollower(options: {
   activity: ActivityStore;
   eventLog: EventLog;
   logs: readonly LogReader[];
   log: Log;
-  /** Of `follow`, with a part for each log. */
+  /** The progress of `follow`, with a part for each log. */
   progress: Progress;
 }): Follower {
   const { logs, progress } = options;
@@ -68,7 +74,7 @@ class LogFollower {
   readonly #eventLog: EventLog;
   readonly #log: Log;
   readonly #progress: Progress;
-  /** The step of `catchUp` under way in this process: two at once would only conflict. */
+  /** The current step of `catchUp` in this process: two concurrent steps would only conflict. */
   #step: Promise<unknown> | undefined;
 
   constructor(
@@ -90,7 +96,7 @@ class LogFollower {
       const position = await this.#activity.position(service, signal);
       if (position.incarnation === head.incarnation && hasReached(position, head)) return;
       if (this.#step !== undefined) {
-        // The failure is reported to the caller of the failed step; other waiters check again.
+        // The caller of the failed step gets its error. Other waiters check the position again.
         await race(this.#step, signal).catch(() => {});
         continue;
       }
@@ -116,7 +122,7 @@ class LogFollower {
         const to = endOf(batch, startAfter(position, batch.head));
         if (isSame(position, to)) return undefined;
         const within = AbortSignal.any([signal, AbortSignal.timeout(stepDeadlineMs)]);
-        // Another process, or catching up here, may have been faster.
+        // Another process, or `catchUp` in this one, may have applied the batch already.
         if (!(await this.#apply(position, to, batch, within))) return 'restart';
         position = to;
         this.#progress.reached(service, to.sequence);
@@ -134,12 +140,14 @@ class LogFollower {
     const afterSequence = startAfter(from, head);
     const batch = await this.#reader.read({ afterSequence, limit: batchMax }, signal);
     const to = endOf(batch, afterSequence);
-    // The log returned less than its own head.
+    // The log returned fewer events than its own head promises.
     if (isSame(from, to)) throw errors.dependencyUnavailable(this.#reader.service);
     await this.#apply(from, to, batch, signal);
   }
 
-  /** Applies a batch in one transaction; false if the stored position is not `from` any more. */
+  /**
+   * Applies a batch in one transaction. Returns false if the stored position is no longer `from`.
+   */
   async #apply(
     from: Position,
     to: Position,
@@ -148,7 +156,10 @@ class LogFollower {
   ): Promise<boolean> {
     const { service } = this.#reader;
     if (firstSequence !== undefined) {
-      this.#log.warn({ service, after: from.sequence, firstSequence }, 'activity has a gap');
+      this.#log.warn(
+        { service, after: from.sequence, firstSequence },
+        'the activity log lacks events that their log no longer has',
+      );
     }
     const between = events.flatMap((event) => this.#documentOf(event) ?? []);
     const step = { id: ulid().toLowerCase(), actor: 'silo', signal, authorization: undefined };
@@ -159,7 +170,10 @@ class LogFollower {
     return value;
   }
 
-  /** The entry of an event; undefined: nobody sees it. One that cannot be read stops no other. */
+  /**
+   * Returns the entry of an event; undefined if nobody may see it. An event that cannot be read
+   * does not stop later ones.
+   */
   #documentOf({ bodyJson, ...event }: LoggedEvent): ActivityDocument | undefined {
     try {
       const entry = entryOf({ ...event, body: JSON.parse(bodyJson) });
@@ -168,13 +182,16 @@ class LogFollower {
       return { _id, ...rest, sequence: event.sequence };
     } catch (err) {
       const { id, type } = event;
-      this.#log.error({ err, id, type }, 'activity leaves out an event that it cannot read');
+      this.#log.error(
+        { err, id, type },
+        'the activity log leaves out an event that cannot be read',
+      );
       return undefined;
     }
   }
 }
 
-/** In another incarnation a backup was restored, and no earlier position is valid. */
+/** Another incarnation is a restored backup, to which no earlier position applies. */
 function startAfter(position: Position, head: Position): number {
   return position.incarnation === head.incarnation ? position.sequence : 0;
 }
@@ -188,7 +205,7 @@ function isSame(a: Position, b: Position): boolean {
   return a.sequence === b.sequence && a.incarnation === b.incarnation;
 }
 
-/** The logs that org's activity log is made from. */
+/** The logs from which org's activity log is made. */
 export function followedLogs(
   eventLog: EventLog,
   peers: Record<Exclude<FollowedService, 'org'>, { eventLog: Connected<EventLogServiceClient> }>,

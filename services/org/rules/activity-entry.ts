@@ -17,14 +17,14 @@ export type LoggedActivity = {
   body: JsonValue;
 };
 
-/** One entry of the activity log, and which organizations see it. */
+/** One entry of the activity log, and the organizations that see it. */
 export type Entry = {
   id: string;
   time: Date;
-  /** Such as `project.moved`. */
+  /** For example `project.moved`. */
   type: string;
   actor: string;
-  /** Those that the event names. Never empty. */
+  /** The organizations that the event names. Never empty. */
   organizationIds: string[];
   projectId: string;
   subjectId: string;
@@ -34,7 +34,7 @@ export type Entry = {
   changes: ActivityChange[];
 };
 
-/** The entry fields of an event; without organizations the entry is visible to nobody. */
+/** The entry fields of an event. Without organizations the entry is visible to nobody. */
 type EntryFields = {
   organizationIds: string[];
   projectId?: string;
@@ -136,10 +136,10 @@ export const converters: {
     projectId,
     changes: changed('name', name, ''),
   }),
-  // For seconds, during an attempt to hand the project over.
+  // A hold lasts for seconds only.
   'project.held': () => nobody,
   'project.released': () => nobody,
-  // In each region one of the organizations exists, and sees it.
+  // Each region has one of the two organizations, which sees the entry.
   'project.migrated': (migrated) => ({
     organizationIds: [migrated.oldOrganizationId, migrated.newOrganizationId],
     projectId: migrated.projectId,
@@ -163,14 +163,14 @@ export const converters: {
       ...changed('closed', '', closed ? 'true' : ''),
     ],
   }),
-  // Names a project alone: the event does not name its organization.
+  // The event names a project, but not its organization.
   'token.created': () => nobody,
   'token.revoked': (revoked) => ({
     organizationIds: [revoked.organizationId],
     projectId: revoked.projectId,
     changes: changed('fingerprint', revoked.fingerprint, revoked.newFingerprint),
   }),
-  // A key is its account's own business.
+  // Keys belong to accounts, not to organizations.
   'token.key_created': () => nobody,
   'token.key_updated': () => nobody,
   'token.key_revoked': () => nobody,
@@ -191,9 +191,9 @@ export const converters: {
 };
 
 /**
- * The entry that an event makes; undefined for one that concerns no organization. Of an event that
- * only a newer release can read, the entry has what it names. Pure: the same event always makes
- * the same entry.
+ * Returns the entry of an event; undefined if the event concerns no organization. The entry of an
+ * event that only a newer release can read has the ids that the event names. Pure: the same event
+ * always has the same entry.
  */
 export function entryOf(event: LoggedActivity): Entry | undefined {
   const fields = fieldsOf(event);
@@ -220,7 +220,7 @@ function fieldsOf({ type, body }: LoggedActivity): EntryFields {
   try {
     return convert(name, body);
   } catch {
-    return namedBy(body); // not the message that this build knows by this name
+    return namedBy(body); // not the message that this release knows by this name
   }
 }
 
@@ -228,7 +228,7 @@ function convert<Name extends EventName>(name: Name, json: JsonObject): EntryFie
   return converters[name](decodeBody(name, json), json);
 }
 
-/** What a body names in fields that mean the same in every event. */
+/** Returns the ids in those fields of a body that mean the same in every event. */
 function namedBy(json: JsonObject): EntryFields {
   const { organizationId, oldOrganizationId, newOrganizationId } = json;
   return {
@@ -242,12 +242,15 @@ function textOf(value: unknown): string {
   return typeof value === 'string' ? value : '';
 }
 
-/** `project.moved` of `internal.silo.project.moved.v1`; of another version `project.moved.v2`. */
+/**
+ * Returns `project.moved` for `internal.silo.project.moved.v1`, and `project.moved.v2` for version
+ * 2.
+ */
 function shortType(type: string): string {
   return type.replace(/^internal\.silo\./, '').replace(/\.v1$/, '');
 }
 
-/** No change at all where both are the same. */
+/** Returns no change if both values are the same. */
 function changed(field: string, from: string, to: string): ActivityChange[] {
   return from === to ? [] : [{ field, from, to }];
 }

@@ -1,4 +1,6 @@
-/** The form in which e-mails are compared: two that differ only in case are one. */
+/**
+ * Returns the form in which e-mails are compared: e-mails that differ only in case are the same.
+ */
 export function comparable(email: string): string {
   return email.toLowerCase();
 }

@@ -6,7 +6,7 @@ import type {
 } from '../store/documents.ts';
 import { comparable } from './email.ts';
 
-/** An account as it is when it is made. */
+/** A newly created account. */
 export function newAccount(made: {
   accountId: string;
   email: string;
@@ -26,7 +26,7 @@ export function newAccount(made: {
   };
 }
 
-/** An organization as it is when it is made: with one member, its owner. */
+/** A newly created organization. Its owner is its only member. */
 export function newOrganization(made: {
   organizationId: string;
   organizationName: string;

@@ -3,9 +3,9 @@ import { errors } from '@silo/errors/errors.ts';
 import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 
 /**
- * The level that still stands behind the caller when the change is decided. Refuses with
- * ORGANIZATION_NOT_FOUND an account that is no member any more or has an unknown level, with
- * ADMIN_REQUIRED one below `least`.
+ * Checks and returns the caller's level at the time of the decision. Refuses with
+ * ORGANIZATION_NOT_FOUND if the account is no longer a member or has an unknown level, and with
+ * ADMIN_REQUIRED if its level is below `least`.
  */
 export function checkStillAllowed(
   level: Level | undefined,
@@ -17,14 +17,14 @@ export function checkStillAllowed(
   return level;
 }
 
-/** Nobody grants, changes or removes a level above their own: refuses with ADMIN_REQUIRED. */
+/** Refuses with ADMIN_REQUIRED if a caller would grant, change or remove a level above its own. */
 export function checkWithinOwn(callerLevel: Level, ...levels: readonly Level[]): void {
   for (const level of levels.toSorted((a, b) => b - a)) {
     if (level > callerLevel) throw errors.adminRequired(level);
   }
 }
 
-/** The highest of these levels. */
+/** Returns the highest of these levels. */
 export function highest(...levels: readonly [Level, ...Level[]]): Level {
   return levels.toSorted((a, b) => b - a)[0] ?? levels[0];
 }

@@ -2,10 +2,13 @@ import { errors } from '@silo/errors/errors.ts';
 import type { FieldChange } from '@silo/protos/gen/silo/events/v1/events.ts';
 import { fieldsToUpdate } from './update-mask.ts';
 
-/** What an admin may change of an organization. */
+/** The fields of an organization that an admin may change. */
 export type OrganizationFields = { name: string; membersMayCreateProjects: boolean };
 
-/** The fields that a request means. Refuses with INVALID_FIELD a name that would become empty. */
+/**
+ * Returns the fields that a request sets. Refuses with INVALID_FIELD if the name would become
+ * empty.
+ */
 export function wantedOrganizationFields(
   given: OrganizationFields,
   mask: readonly string[] | undefined,
@@ -25,7 +28,9 @@ export function wantedOrganizationFields(
   };
 }
 
-/** What really changes, from what to what, by the names of the public API. */
+/**
+ * Returns the fields that really change, with old and new values, by their names in the public API.
+ */
 export function organizationChanges(
   before: OrganizationFields,
   { name, membersMayCreateProjects }: Partial<OrganizationFields>,

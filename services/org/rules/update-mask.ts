@@ -1,6 +1,6 @@
 /**
- * The fields that an update means (AIP-134): those that the mask names, or, where it is absent or
- * empty, every field of `populated` that is.
+ * Returns the fields that an update sets (AIP-134): those that the mask names, or, if it is absent
+ * or empty, those that `populated` says are not empty.
  */
 export function fieldsToUpdate<Field extends string>(
   mask: readonly string[] | undefined,

@@ -7,21 +7,24 @@ import {
   openSubscription,
 } from './found-organization.ts';
 
-/** A new account with its organization. Of the API key's secret it holds what may be stored. */
+/**
+ * A new account with its organization. It contains only those parts of the API key's secret that
+ * may be stored.
+ */
 export type AccountFounding = Founding & {
   email: string;
   displayName: string;
   keyId: string;
   /** SHA-256 of the secret. */
   keyHash: Uint8Array;
-  /** The secret as it may be shown. */
+  /** The secret in the masked form that may be shown. */
   keyMasked: string;
 };
 
 type CreateAccountState = 'decided' | 'subscribed' | 'opened' | 'tokened' | 'done';
 export type CreateAccountSaga = SagaDefinition<CreateAccountState, AccountFounding>;
 
-/** What follows the decision that an account is: what its organization needs, then its first key. */
+/** Creates what the organization of a committed account requires, then the account's first key. */
 export function defineCreateAccount(peers: FoundingPeers): CreateAccountSaga {
   return {
     kind: 'create-account',

@@ -10,7 +10,7 @@ import {
 type CreateOrganizationState = 'decided' | 'subscribed' | 'opened' | 'done';
 export type CreateOrganizationSaga = SagaDefinition<CreateOrganizationState, Founding>;
 
-/** What follows the decision that an organization is: its subscription, slots, project and token. */
+/** Creates the subscription, slots, Default Project and token of a committed organization. */
 export function defineCreateOrganization(peers: FoundingPeers): CreateOrganizationSaga {
   return {
     kind: 'create-organization',

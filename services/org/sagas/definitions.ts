@@ -4,7 +4,7 @@ import { defineCreateAccount } from './create-account.ts';
 import { defineCreateOrganization } from './create-organization.ts';
 import { defineDeleteOrganization } from './delete-organization.ts';
 
-/** The sagas that org begins. */
+/** The definitions of the sagas that org begins. */
 export type SagaDefinitions = ReturnType<typeof defineSagas>;
 
 /** Defines the sagas that org begins. */

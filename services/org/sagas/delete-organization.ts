@@ -13,35 +13,38 @@ import type { Stores } from '../store/set-up.ts';
 /** The intent to delete an organization, and the result of its conditional change. */
 export type Deletion = {
   organizationId: string;
-  /** Grows with each intent to delete this organization. */
+  /** Increases with each intent to delete this organization. */
   revision: number;
-  /** On whose behalf. */
+  /** The account on whose behalf the organization is deleted. */
   accountId: string;
   keyHash: Uint8Array;
-  /** `RequestIdentity.key`: what to forget if it is refused. */
+  /** `RequestIdentity.key` of the request, whose record is removed if the deletion is refused. */
   requestKey?: Uint8Array | undefined;
-  /** Whether deleted projects that could be undeleted may be lost. */
+  /** Whether deleted projects that could still be undeleted may be lost. */
   endDeletedProjects?: boolean | undefined;
-  /** Its result, and how many projects, and deleted ones, prevented it. */
+  /**
+   * Result of the conditional change, and the numbers of projects and deleted projects that
+   * prevented it.
+   */
   result?: TryResult | undefined;
   count?: number | undefined;
   deletedCount?: number | undefined;
 };
 
-/** At most this many batches of memberships are removed in one step, so that it ends in time. */
+/** Limit of the batches of memberships that one step removes, so that it ends in time. */
 const batchesMax = 10;
 
 type DeleteOrganizationState = 'trying' | 'refused' | 'removing' | 'closing' | 'done';
 export type DeleteOrganizationSaga = SagaDefinition<DeleteOrganizationState, Deletion>;
 
-/** One open deletion for each organization. */
+/** The lock that allows one open deletion of an organization at a time. */
 export function deletionLock(organizationId: string): string {
   return `delete-organization:${organizationId}`;
 }
 
 /**
- * A conditional change closes the slots, where it is decided whether projects exist; then follows
- * what that allows, which checks nothing again.
+ * A conditional change at project closes the slots; there it is decided whether projects exist. The
+ * later steps carry out an accepted deletion and check nothing again.
  */
 export function defineDeleteOrganization(
   stores: Stores,
@@ -79,7 +82,7 @@ export function defineDeleteOrganization(
           commit: (tx) => deleteOrganization(stores, tx, { organizationId, actor }),
         };
       },
-      // Nobody has access by these memberships any more: the organization is deleted.
+      // The organization is deleted, so these memberships grant no access any more.
       removing: async ({ data }, { signal }) => {
         for (let batch = 0; batch < batchesMax; batch++) {
           const mayBeMore = await stores.members.removeSome(data.organizationId, signal);
@@ -105,14 +108,14 @@ function outcomeOf({ outcome }: TryCloseSlotsResponse) {
     case TryResult.TRY_RESULT_REFUSED_LATE:
       return { result, count, deletedCount };
     default:
-      // No answer, or one of a newer release: a release that understands it decides.
+      // The response has no result, or one of a newer release. A release that knows it will decide.
       throw errors.dependencyUnavailable('project');
   }
 }
 
 /**
- * Ends the organization, and with it every membership and invite, by one event. The step `removing`
- * removes the memberships, because a transaction could not remove very many of them in time.
+ * Ends the organization with all its memberships and invites, by one event. The step `removing`
+ * removes the memberships, because one transaction could not remove a large number of them in time.
  */
 async function deleteOrganization(
   stores: Stores,
@@ -120,7 +123,7 @@ async function deleteOrganization(
   { organizationId, actor }: { organizationId: string; actor: string },
 ): Promise<void> {
   const before = await stores.organizations.findIn(tx, organizationId);
-  if (before === undefined) throw new TypeError(`${organizationId} is not there to be deleted`);
+  if (before === undefined) throw new TypeError(`${organizationId} to be deleted does not exist`);
   const after = {
     ...before,
     ownerCount: 0,

@@ -5,25 +5,28 @@ import { memberAdded, organizationCreated } from '../events.ts';
 import { firstMembership, newOrganization } from '../rules/founding.ts';
 import type { Stores } from '../store/set-up.ts';
 
-/** What every new organization comes with, and what its steps learn. Every id was made before. */
+/**
+ * The data of a new organization's saga: ids, all generated before the first write, and the results
+ * of its steps.
+ */
 export type Founding = {
   accountId: string;
   organizationId: string;
   organizationName: string;
-  /** Of its Default Project. */
+  /** The id of the Default Project. */
   projectId: string;
   createTime: Date;
-  /** How many projects the first plan allows; absent: no limit. */
+  /** Limit of projects of the first plan; absent: no limit. */
   limit?: number | undefined;
-  /** Whether the first plan has migrations; absent: a record of the release before does not say. */
+  /** Whether the first plan allows migrations; absent in a record of the previous release. */
   migrations?: boolean | undefined;
-  /** The Default Project's token, as soon as it is made. */
+  /** The Default Project's token; absent until it is created. */
   projectToken?: string | undefined;
 };
 
 type FoundingSaga = Pick<SagaRecord<string, Founding>, '_id' | 'actor' | 'data'>;
 
-/** What the steps call. */
+/** The services that the steps call. */
 export type FoundingPeers = Pick<Peers, 'billing' | 'project' | 'token'>;
 
 /** Writes an organization with its owner in the deciding transaction. */
@@ -41,7 +44,7 @@ export async function foundOrganization(
   tx.emit(memberAdded(owner, stamp));
 }
 
-/** Opens the subscription, which says how many projects there may be. */
+/** Opens the subscription. Returns the limits of its plan. */
 export async function openSubscription(
   { billing }: FoundingPeers,
   { _id: correlationId, actor, data: { organizationId } }: FoundingSaga,
@@ -52,7 +55,7 @@ export async function openSubscription(
   return { limit, migrations };
 }
 
-/** Opens the slots, together with the Default Project. */
+/** Opens the slots and creates the Default Project. */
 export async function openSlots(
   { project }: FoundingPeers,
   { _id: correlationId, actor, data }: FoundingSaga,
@@ -64,7 +67,7 @@ export async function openSlots(
   await project.slots.openSlots(request, { signal });
 }
 
-/** Makes the Default Project's token. */
+/** Creates the Default Project's token. */
 export async function makeProjectToken(
   { token }: FoundingPeers,
   { _id: correlationId, actor, data: { projectId } }: FoundingSaga,

@@ -5,7 +5,7 @@ import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Db } from 'mongodb';
 import type { AccountDocument } from './documents.ts';
 
-/** Opens the service's accounts. Each belongs to nobody but itself: its id is the tenant. */
+/** Opens the service's accounts. Each account is its own tenant. */
 export function createAccountStore(db: Db) {
   const accounts = db.collection<AccountDocument>('accounts', collectionOptions);
   return {
@@ -42,7 +42,7 @@ export function createAccountStore(db: Db) {
       return (await accounts.findOne({ _id: accountId }, { session })) ?? undefined;
     },
 
-    /** By its e-mail in the form in which e-mails are compared. */
+    /** Finds an account by its e-mail in comparable form. */
     async findByEmailIn(
       { session }: Transaction,
       comparableEmail: string,

@@ -7,25 +7,25 @@ import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Db } from 'mongodb';
 import type { Entry } from '../rules/activity-entry.ts';
 
-/** An entry with its place in its own log, which orders what happened in one instant. */
+/** An entry with its sequence in its own log, which orders entries of the same instant. */
 export type ActivityDocument = Omit<Entry, 'id' | 'undoOf'> & {
   _id: string;
-  /** Absent in what was stored before moves could be undone. */
+  /** Absent in entries that were stored before moves could be undone. */
   undoOf?: string | undefined;
   sequence: number;
 };
 
-/** Where a page begins: after this entry, in the order newest first. */
+/** A page begins after this entry, newest first. */
 export type ActivityPosition = { time: Date; sequence: number; id: string };
 
-/** The activity log, and how far it has followed each event log. */
+/** The activity log and its position in each event log. */
 export type ActivityStore = ReturnType<typeof createActivityStore>;
 
-/** The event logs that make the activity log. */
+/** The services whose event logs the activity log follows. */
 export const followedServices = ['org', 'project', 'token', 'billing'] as const;
 export type FollowedService = (typeof followedServices)[number];
 
-/** Begins to follow each log at its start, where that has not begun. */
+/** Creates the missing positions, at the start of each log. */
 export const followFromStart: Migration = {
   name: 'activity-positions',
   isDone: async (db) => {
@@ -62,7 +62,8 @@ export function createActivityStore(db: Db) {
     },
 
     /**
-     * Goes from one position to the next with what lies between; false where another was faster.
+     * Moves from one position to the next and stores the entries between them. Returns false if
+     * another process was faster.
      */
     async advance(
       { session }: Transaction,
@@ -77,7 +78,7 @@ export function createActivityStore(db: Db) {
       );
       if (matchedCount === 0) return false;
       if (between.length === 0) return true;
-      // Delivered again after a restored backup: the same event makes the same entry.
+      // Events are delivered again after a backup is restored. The same event has the same entry.
       await entries.bulkWrite(
         between.map((entry) => ({
           replaceOne: { filter: { _id: entry._id }, replacement: entry, upsert: true },
@@ -87,7 +88,9 @@ export function createActivityStore(db: Db) {
       return true;
     },
 
-    /** A page of what one organization sees, of one project where that is given; newest first. */
+    /**
+     * A page of the entries that one organization sees, optionally of one project; newest first.
+     */
     async list(
       organizationId: string,
       page: {

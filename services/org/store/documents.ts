@@ -3,31 +3,31 @@ import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 /** An account. */
 export type AccountDocument = {
   _id: string;
-  /** As it was given; `comparableEmail` is what is unique. */
+  /** The e-mail as it was given. Only `comparableEmail` is unique. */
   email: string;
   comparableEmail: string;
   displayName: string;
-  /** Empty where none is chosen. */
+  /** Empty if no project is chosen. */
   currentProjectId: string;
   revision: number;
   createTime: Date;
   updateTime: Date;
 };
 
-/** An organization: also the one document that every change of its members and invites changes. */
+/** An organization. Every change of its members or invites changes this document. */
 export type OrganizationDocument = {
   _id: string;
   name: string;
   membersMayCreateProjects: boolean;
   ownerCount: number;
   memberCount: number;
-  /** Counts the changes of its members, and orders their events. */
+  /** Number of changes of its members, which orders their events. */
   memberRevision: number;
-  /** Counts the changes of its invites that change nothing else here. Absent: none yet. */
+  /** Number of changes of its invites that change no other field here. Absent: none yet. */
   inviteRevision?: number;
-  /** Counts the changes of the organization itself. */
+  /** Number of changes of the organization itself. */
   revision: number;
-  /** Counts the intents to delete it. */
+  /** Number of intents to delete it. */
   deletionRevision: number;
   createTime: Date;
   updateTime: Date;
@@ -35,7 +35,7 @@ export type OrganizationDocument = {
   deleteTime?: Date;
 };
 
-/** A membership. Its id holds both ids, so that a fact is one read of one document. */
+/** A membership. Its id consists of both ids, so that a fact fetch reads one document. */
 export type MembershipDocument = {
   /** `<account id>/<organization id>`. */
   _id: string;
@@ -47,7 +47,7 @@ export type MembershipDocument = {
   joinTime: Date;
 };
 
-/** An invite that has not been accepted; it may have expired a moment ago. */
+/** An invite that has not been accepted. It may have expired and not been removed yet. */
 export type InviteDocument = {
   _id: string;
   organizationId: string;

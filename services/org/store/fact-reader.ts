@@ -4,7 +4,7 @@ import type { Stores } from './set-up.ts';
 /** The facts that org owns. */
 export type OrgFactReader = Pick<FactReader, 'organization' | 'membership'>;
 
-/** Reads the facts where they lie, each by one linearizable read of one document. */
+/** Reads the facts from the database, each by one linearizable read of one document. */
 export function createOrgFactReader({
   organizations,
   members,

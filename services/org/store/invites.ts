@@ -8,7 +8,7 @@ import type { InviteDocument } from './documents.ts';
 /** The transaction of a statement. */
 type InTransaction = Pick<Transaction, 'session'>;
 
-/** Which invite, of which organization. */
+/** The id of an invite and of its organization. */
 export type InviteName = { id: string; organizationId: string };
 
 /**
@@ -37,7 +37,10 @@ export function createInviteStore(db: Db) {
     await invites.deleteMany({ _id: { $in: names.map(({ id }) => id) } }, { session });
   }
 
-  /** Removes what one organization has of these: bounded by its limit of open invites. */
+  /**
+   * Removes the matching invites of one organization. Its limit of open invites bounds their
+   * number.
+   */
   async function removeWhere({ session }: InTransaction, filter: Filter<InviteDocument>) {
     const names = await findNames({ session }, filter);
     await removeMany({ session }, names);
@@ -60,7 +63,7 @@ export function createInviteStore(db: Db) {
       return (await invites.findOne(filter, { session })) ?? undefined;
     },
 
-    /** The code identifies the organization. */
+    /** Finds an invite by its code alone: the code also determines the organization. */
     async findByCodeIn(
       { session }: InTransaction,
       codeHash: Uint8Array,
@@ -76,7 +79,7 @@ export function createInviteStore(db: Db) {
       await invites.deleteOne({ _id: inviteId, organizationId }, { session });
     },
 
-    /** How many of an organization's invites have not expired. */
+    /** Returns the number of an organization's invites that have not expired. */
     async countOpen(
       { session }: InTransaction,
       organizationId: string,
@@ -86,7 +89,7 @@ export function createInviteStore(db: Db) {
       return await invites.countDocuments(filter, { session });
     },
 
-    /** Removes an organization's invites of one e-mail. */
+    /** Removes an organization's invites for one e-mail. */
     async removeOfEmail(
       { session }: InTransaction,
       organizationId: string,
@@ -95,7 +98,9 @@ export function createInviteStore(db: Db) {
       return await removeWhere({ session }, { organizationId, comparableEmail });
     },
 
-    /** Removes an organization's invites of one e-mail, and the inviter's above the level. */
+    /**
+     * Removes an organization's invites for one e-mail, and the inviter's invites above the level.
+     */
     async removeOfMember(
       { session }: InTransaction,
       organizationId: string,
@@ -106,7 +111,7 @@ export function createInviteStore(db: Db) {
       return await removeWhere({ session }, { organizationId, $or: [{ comparableEmail }, made] });
     },
 
-    /** Invites for these e-mails in all organizations, at most `limit` of them. */
+    /** Returns the invites for these e-mails in all organizations, at most `limit` of them. */
     async findOfEmails(
       { session }: InTransaction,
       comparableEmails: readonly string[],

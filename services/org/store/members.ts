@@ -7,12 +7,12 @@ import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { Db } from 'mongodb';
 import type { MembershipDocument } from './documents.ts';
 
-/** Where a page of members begins: after this one. */
+/** A page of members begins after this one. */
 export type MemberPosition = { joinTime: Date; accountId: string };
 
 const removedAtOnce = 1_000;
 
-/** Opens the service's memberships, each of one account in one organization. */
+/** Opens the service's memberships. Each is of one account in one organization. */
 export function createMemberStore(db: Db) {
   const members = db.collection<MembershipDocument>('memberships', collectionOptions);
   return {
@@ -61,7 +61,7 @@ export function createMemberStore(db: Db) {
       return (await members.findOne({ _id }, { session })) ?? undefined;
     },
 
-    /** The level by one linearizable read: for fact fetches. */
+    /** Returns the level by one linearizable read, for fact fetches. */
     async readFact(
       accountId: string,
       organizationId: string,
@@ -71,12 +71,15 @@ export function createMemberStore(db: Db) {
       return (await readLinearizable(members, { _id }, { signal }))?.level;
     },
 
-    /** Everybody's levels in these organizations, as of now, by account id, in batches. */
+    /**
+     * Returns the levels of all members of these organizations, as of now, by account id, in
+     * batches.
+     */
     levelsIn(
       organizationIds: readonly string[],
       signal: AbortSignal,
     ): AsyncIterable<Pick<MembershipDocument, 'organizationId' | 'accountId' | 'level'>[]> {
-      // The index holds all of it.
+      // The index contains all projected fields.
       const projection = { _id: 0, organizationId: 1, accountId: 1, level: 1 };
       const filter = { organizationId: { $in: [...organizationIds] } };
       return findAsOfNow(members, filter, { projection, sort: { accountId: 1 }, signal });
@@ -99,7 +102,10 @@ export function createMemberStore(db: Db) {
       return await readPage(query, size, signal);
     },
 
-    /** A page of one account's memberships, by organization id; of those of `among` where given. */
+    /**
+     * A page of one account's memberships by organization id, optionally only in the organizations
+     * `among`.
+     */
     async listOfAccount(
       accountId: string,
       page: {

@@ -6,7 +6,9 @@ import type { OrganizationDocument } from './documents.ts';
 
 const open = { deleteTime: { $exists: false } } as const;
 
-/** Opens the service's organizations. Only open ones are found; a deleted one keeps its document. */
+/**
+ * Opens the service's organizations. Finds only open ones; the document of a deleted one is kept.
+ */
 export function createOrganizationStore(db: Db) {
   const organizations = db.collection<OrganizationDocument>('organizations', collectionOptions);
   return {
@@ -53,7 +55,7 @@ export function createOrganizationStore(db: Db) {
       return found ?? undefined;
     },
 
-    /** The document of an open organization by one linearizable read: for fact fetches. */
+    /** Returns the document of an open organization by one linearizable read, for fact fetches. */
     async readFact(
       organizationId: string,
       signal: AbortSignal,

@@ -8,7 +8,7 @@ import { createInviteStore } from './invites.ts';
 import { createMemberStore } from './members.ts';
 import { createOrganizationStore } from './organizations.ts';
 
-/** Everything that the org service keeps beside its event log and sagas. */
+/** The org service's stores, except its event log and sagas. */
 export type Stores = ReturnType<typeof createStores>;
 
 /** Opens the stores in the service's database. */
@@ -22,7 +22,7 @@ export function createStores(db: Db) {
   };
 }
 
-/** The service's collections and indexes, and the beginning of its activity log. */
+/** The service's collections and indexes, and the first positions of its activity log. */
 export const storeMigrations: readonly Migration[] = [
   indexMigration('indexes', {
     accounts: [{ key: { comparableEmail: 1 }, unique: true }],

@@ -41,7 +41,7 @@ test('an account changes its name; unchanged fields are not in the event', async
   t.is(reasonOf(await t.throwsAsync(update(stale, call({ accountId })))), 'ETAG_MISMATCH');
 });
 
-test('a project that the caller may not read cannot become current; none always can', async (t) => {
+test('a caller cannot choose a project that it may not read as current, and can always choose none', async (t) => {
   const { dependencies, call, signUp } = await serviceHarness(t);
   const { accountId } = await signUp('ada@example.com');
   const update = bind(updateAccount, dependencies);
@@ -55,7 +55,7 @@ test('a project that the caller may not read cannot become current; none always 
   t.is((await update(none, call({ accountId }))).account?.currentProjectId, '');
 });
 
-test('organizations are listed page by page, only the caller’s, only those its key reaches', async (t) => {
+test('organizations are listed page by page: those of the caller that its key reaches', async (t) => {
   const { dependencies, call, signUp } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');
@@ -85,7 +85,7 @@ test('organizations are listed page by page, only the caller’s, only those its
   t.deepEqual(toProject.organizations, []);
 });
 
-test('what an organization says of its members’ rights is a fact at once', async (t) => {
+test('a change of an organization’s rule for its members is in its fact at once', async (t) => {
   const { dependencies, call, signUp, stores, signal, emittedEvents } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');
@@ -107,7 +107,7 @@ test('what an organization says of its members’ rights is a fact at once', asy
   t.is((await emittedEvents()).at(-1), 'organization_updated');
 });
 
-test('the directory answers one account’s memberships', async (t) => {
+test('the directory returns one account’s memberships', async (t) => {
   const { dependencies, call, signUp } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   await signUp('bob@example.com');

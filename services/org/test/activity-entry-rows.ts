@@ -14,7 +14,7 @@ type Row = {
   message: string;
   type: string;
   body: Record<string, unknown>;
-  /** Undefined: nobody sees it. */
+  /** Undefined if nobody sees the event. */
   entry: Record<string, unknown> | undefined;
 };
 

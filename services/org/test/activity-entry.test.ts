@@ -37,7 +37,7 @@ test('every message of events.proto has a row and a converter', (t) => {
 
 const { types } = loadImage();
 
-/** The enum fields of an event's message, as JSON names them. */
+/** The JSON names of the enum fields of an event's message. */
 function enumFieldsOf(message: string): string[] {
   const fields = types.getMessage(`silo.events.v1.${message}`)?.fields ?? [];
   return fields.filter((field) => field.enum !== undefined).map(({ jsonName }) => jsonName);
@@ -69,13 +69,13 @@ for (const { message, type, body } of withEnums) {
   }
 }
 
-test('the rows hold every event with an enum', (t) => {
+test('every event with an enum has a row', (t) => {
   const messages = new Set(withEnums.map(({ message }) => message));
   t.true(messages.size >= 6);
 });
 
 for (const [index, { message, type, body }] of rows.entries()) {
-  test(`${message} (row ${index + 1}): a field of a newer release changes nothing`, (t) => {
+  test(`${message} (row ${index + 1}): a field of a newer release does not change the entry`, (t) => {
     const newer = { ...body, ofTomorrow: { values: [1, 'x'] } };
     t.deepEqual(entryFor(type, newer), entryFor(type, body));
   });
@@ -118,7 +118,7 @@ test('an unknown event that names no organization makes no entry', (t) => {
   }
 });
 
-test('what an older follower stored is answered', (t) => {
+test('an entry that an older release stored is returned', (t) => {
   const stored = {
     ...{ _id: 'evt_1', sequence: 1, time, type: 'project.created', actor: acc },
     ...{ organizationIds: [org], projectId: prj, subjectId: '', moveId: '', changes: [change] },

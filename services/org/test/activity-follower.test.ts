@@ -11,7 +11,7 @@ import { eventually } from '../../../test/harness/eventually.ts';
 import { createFollower } from '../loops/activity-follower.ts';
 import { type StoreHarness, storeHarness } from './support.ts';
 
-/** All in one instant, so that the sequence orders; recent, so that it is kept. */
+/** One instant for all events, so that the sequence orders them; recent, so that they are kept. */
 const instant = new Date();
 const stamp = { actor: 'acc_a', time: instant };
 
@@ -64,7 +64,7 @@ async function listed({ stores, signal }: StoreHarness, organizationId = 'org_1'
   return found.items.map(({ _id }) => _id);
 }
 
-test('activity is caught up in batches, newest first, each event once', async (t) => {
+test('catching up applies each event once, in batches, and lists the newest first', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedLog();
   source.log.push('a', 'b', 'c', 'd', 'e');
@@ -77,7 +77,7 @@ test('activity is caught up in batches, newest first, each event once', async (t
   t.is((await listed(harness))[0], 'event-f');
 });
 
-test('an event whose body is no JSON is left out, and the following ones are applied', async (t) => {
+test('an event whose body is not JSON is left out, and later events are applied', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedLog();
   source.log.push('a', 'broken', 'c');
@@ -98,7 +98,7 @@ test('concurrent catch-ups apply each event once', async (t) => {
   t.deepEqual(position, { sequence: 20, incarnation: 'one' });
 });
 
-test('a log that begins another life is followed from its start', async (t) => {
+test('a log with a new incarnation is followed from its start', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedLog();
   source.log.push('a', 'b', 'c');
@@ -112,7 +112,7 @@ test('a log that begins another life is followed from its start', async (t) => {
   t.deepEqual(position, { sequence: 2, incarnation: 'two' });
 });
 
-test('what the log no longer holds is passed over', async (t) => {
+test('events that the log no longer has are skipped', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedLog();
   source.log.push('a', 'b', 'c');
@@ -163,7 +163,7 @@ test('activity is unavailable if a log cannot be read in time', async (t) => {
   t.is(reasonOf(error), 'DEPENDENCY_UNAVAILABLE');
 });
 
-test('a log that cannot be read is reported as no progress, until it can be read', async (t) => {
+test('a log is reported as stalled until it can be read', async (t) => {
   const harness = await storeHarness(t);
   const source = scriptedLog();
   source.log.push('a');
@@ -183,20 +183,20 @@ test('a log that cannot be read is reported as no progress, until it can be read
     stopping.abort();
     await following;
   });
-  // The clock is the test's own: each look is a minute after the one before.
+  // The test sets the clock: each check is one minute after the previous one.
   await eventually(() => {
     nowMs += 60_000;
     if (!progress.isStalled) throw new Error('nothing has failed yet');
   });
   isBroken = false;
   await eventually(async () => {
-    if (progress.isStalled) throw new Error('it does not get on yet');
+    if (progress.isStalled) throw new Error('still stalled');
     if ((await listed(harness)).length === 0) throw new Error('nothing is applied yet');
   });
   t.deepEqual(await listed(harness), ['event-a']);
 });
 
-test('org’s own events are in the activity as soon as they are decided', async (t) => {
+test('org’s own events are in the activity log as soon as they are committed', async (t) => {
   const harness = await storeHarness(t);
   const follower = followerOf(harness, harness.eventLog);
   for (const [organizationId, accountId] of [
@@ -220,7 +220,7 @@ test('org’s own events are in the activity as soon as they are decided', async
   }
 });
 
-test('activity pages stay put while new entries arrive, and show one organization and project', async (t) => {
+test('new entries do not shift activity pages, which show one organization and project', async (t) => {
   const harness = await storeHarness(t);
   const { stores, signal, decide } = harness;
   const entry = (id: string, sequence: number, organizationIds: string[], projectId: string) => ({

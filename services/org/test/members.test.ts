@@ -57,7 +57,7 @@ function setLevel(
   );
 }
 
-/** Invites an e-mail that has an account, and accepts for it. */
+/** Invites the e-mail of an account, and accepts the invite with that account. */
 async function join(harness: Members, by: string, email: string, level: Level): Promise<void> {
   const { organizationId, bob } = harness;
   const { code } = await invite(harness, { accountId: by, organizationId }, email, level);
@@ -66,7 +66,7 @@ async function join(harness: Members, by: string, email: string, level: Level): 
 
 const byBob = ({ bob, organizationId }: Members) => ({ accountId: bob, organizationId });
 
-/** Ends Bob's membership, by whose call. */
+/** Ends Bob's membership by the call of one of these accounts. */
 async function endMembershipOf({ dependencies, call, bob, organizationId }: Members, by: string) {
   const request = { organizationId, accountId: bob, etag: '', requestId: '' };
   if (by !== bob) return await bind(removeMember, dependencies)(request, call({ accountId: by }));
@@ -80,7 +80,7 @@ function changeEmailOf({ dependencies, call }: ServiceHarness, accountId: string
   );
 }
 
-/** So many that one statement for each would take long. */
+/** Inserts many invites by one statement: one statement for each would take long. */
 async function insertInvites({ connection }: Members, all: InviteDocument[]): Promise<void> {
   await connection.db.collection<InviteDocument>('invites').insertMany(all);
 }
@@ -130,7 +130,7 @@ test('an invited account joins with the code, once', async (t) => {
   t.is(await refused(t, again), 'ALREADY_MEMBER');
 });
 
-test('joining spends every code of that e-mail: a removed member cannot rejoin with another', async (t) => {
+test('joining ends every code for that e-mail: a removed member cannot rejoin with another code', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call } = harness;
   const by = { accountId: ada, organizationId };
@@ -142,7 +142,7 @@ test('joining spends every code of that e-mail: a removed member cannot rejoin w
   t.is(await refused(t, accept(harness, bob, second.code)), 'INVITE_NOT_FOUND');
 });
 
-test('lowering a member deletes the invites that the member may no longer grant, for good', async (t) => {
+test('lowering a member permanently deletes the invites that the member may no longer grant', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, emittedEvents } = harness;
   await join(harness, ada, 'bob@example.com', LEVEL_OWNER);
@@ -176,7 +176,7 @@ test('after an admin is removed and joins again, all earlier invites of this adm
   }
 });
 
-test('a removed member whose e-mail becomes an invited one does not come back with that invite', async (t) => {
+test('a removed member cannot rejoin with an invite for an e-mail that it takes over later', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, emittedEvents } = harness;
   await join(harness, ada, 'bob@example.com', LEVEL_ADMIN);
@@ -193,7 +193,7 @@ test('a removed member whose e-mail becomes an invited one does not come back wi
   t.deepEqual(await openInvites(harness), []);
 });
 
-test('an invite to an e-mail that its account gives up is deleted: the next holder of the e-mail inherits none', async (t) => {
+test('a change of e-mail deletes the invites for the old one: its next holder inherits none', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId } = harness;
   const by = { accountId: ada, organizationId };
@@ -211,7 +211,7 @@ test('ending a membership deletes the invites for its e-mail', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, organizationId, stores, decide, emittedEvents } = harness;
   await join(harness, ada, 'bob@example.com', LEVEL_MEMBER);
-  // As a race of InviteMember with ChangeEmail may leave it.
+  // The state that a race of InviteMember with ChangeEmail may leave.
   const stray = anInvite(organizationId, 'bob@example.com', { inviterAccountId: ada });
   await decide(async (tx) => await stores.invites.insert(tx, stray));
   await endMembershipOf(harness, ada);
@@ -219,7 +219,7 @@ test('ending a membership deletes the invites for its e-mail', async (t) => {
   t.is((await emittedEvents()).at(-1), 'invite_deleted');
 });
 
-test('a change of e-mail ends any number of invites, a bounded number in each transaction', async (t) => {
+test('a change of e-mail deletes all its invites, a bounded number in each transaction', async (t) => {
   const harness = await organizationOfAda(t);
   const { bob, emittedEvents } = harness;
   const count = 2 * emailInvitesMax + 1;
@@ -234,7 +234,7 @@ test('a change of e-mail ends any number of invites, a bounded number in each tr
   t.is(events.length, count);
 });
 
-test('an admin neither invites, demotes, removes nor makes an owner', async (t) => {
+test('an admin cannot invite, demote, remove or appoint an owner', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call } = harness;
   const by = { accountId: ada, organizationId };
@@ -258,7 +258,7 @@ test('an admin neither invites, demotes, removes nor makes an owner', async (t) 
   for (const act of acts) t.is(await refused(t, act), 'ADMIN_REQUIRED');
 });
 
-test('an organization keeps an owner, however many step down or leave at once', async (t) => {
+test('an organization keeps an owner if several step down or leave concurrently', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call, stores, signal } = harness;
   const leave = bind(leaveOrganization, dependencies);
@@ -284,10 +284,10 @@ test('an organization keeps an owner, however many step down or leave at once', 
   t.is((await stores.organizations.readFact(organizationId, signal))?.ownerCount, 1);
 });
 
-test('a caller that was removed or demoted since the call was authorized commits nothing', async (t) => {
+test('a caller that was removed or demoted after its call was authorized commits nothing', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, bob, organizationId, dependencies, call } = harness;
-  // Bob's call was let through while he was an admin; he is no member when it is decided.
+  // Bob's call was authorized while he was an admin. He is not a member when it is decided.
   const byBob = { accountId: bob, organizationId };
   const late = invite(harness, byBob, 'eve@example.com');
   t.is(await refused(t, late), 'ORGANIZATION_NOT_FOUND');
@@ -342,7 +342,7 @@ test('a thousand invites may be open; expired ones do not count', async (t) => {
   t.is((await emittedEvents()).filter((event) => event === 'invite_deleted').length, 999);
 });
 
-test('a repeated invitation answers the same code', async (t) => {
+test('a repeated invitation returns the same code', async (t) => {
   const harness = await organizationOfAda(t);
   const { ada, organizationId, dependencies, call } = harness;
   const requestId = randomUUID();
@@ -351,7 +351,7 @@ test('a repeated invitation answers the same code', async (t) => {
   t.deepEqual(await act(), await act());
 });
 
-test('staff changes an e-mail to a free one, and no event contains it', async (t) => {
+test('staff can change an e-mail to one that is not taken, and no event contains it', async (t) => {
   const { dependencies, call, bob, eventLog, signal, emittedEvents } = await organizationOfAda(t);
   const change = bind(changeEmail, dependencies);
   const taken = { accountId: bob, email: 'ADA@example.com', requestId: '' };

@@ -48,7 +48,7 @@ test('a caller that is no longer a member at the commit gets ORGANIZATION_NOT_FO
   t.is(checkStillAllowed(LEVEL_OWNER, LEVEL_ADMIN, organizationId), LEVEL_OWNER);
 });
 
-test('a level that only a newer release knows decides nothing', (t) => {
+test('a level that only a newer release knows grants nothing', (t) => {
   const newer = 7 as Level;
   refuses(t, 'ORGANIZATION_NOT_FOUND', () =>
     checkStillAllowed(newer, LEVEL_MEMBER, organizationId),
@@ -100,13 +100,13 @@ test('an organization has at most 1,000 open invites', (t) => {
   refuses(t, 'RESOURCE_LIMIT', () => checkInviteLimit(1_000));
 });
 
-test('an etag is checked only where one is given', (t) => {
+test('an etag is checked only if the request has one', (t) => {
   t.notThrows(() => checkEtag('', 7));
   t.notThrows(() => checkEtag(etagOf(7), 7));
   refuses(t, 'ETAG_MISMATCH', () => checkEtag(etagOf(6), 7));
 });
 
-test('without a mask an account update means the fields that are not empty', (t) => {
+test('without a mask an account update sets the fields that are not empty', (t) => {
   const given = { displayName: 'Ada', currentProjectId: '' };
   t.deepEqual(wantedAccountFields(given, undefined), { displayName: 'Ada' });
   t.deepEqual(wantedAccountFields(given, []), { displayName: 'Ada' });

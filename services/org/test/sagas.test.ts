@@ -16,7 +16,7 @@ function signUpRequest(email = 'ada@example.com', requestId: string = randomUUID
   return { email, displayName: 'Ada', organizationName: 'Acme', requestId };
 }
 
-test('an account comes with organization, project, token and key, with events in causal order', async (t) => {
+test('a new account has an organization, project, token and key, and events in causal order', async (t) => {
   const { dependencies, call, peers, emittedEvents, stores, signal } = await serviceHarness(t);
   const request = signUpRequest();
   const answer = await bind(createAccount, dependencies)(request, call(request));
@@ -33,7 +33,7 @@ test('an account comes with organization, project, token and key, with events in
   t.is(await stores.members.readFact(accountId, organizationId, signal), 3);
 });
 
-test('the same request gives the same answer with the same key, also when both run at once', async (t) => {
+test('a repeated request returns the same response and key, even if both run concurrently', async (t) => {
   const { dependencies, call, emittedEvents } = await serviceHarness(t);
   const create = bind(createAccount, dependencies);
   const request = signUpRequest();
@@ -57,7 +57,7 @@ test('an e-mail that is taken, in any case, is refused', async (t) => {
   t.is((await emittedEvents()).filter((event) => event === 'account_created').length, 1);
 });
 
-test('where sign-up is closed only staff makes accounts', async (t) => {
+test('if sign-up is closed, only staff can create accounts', async (t) => {
   const { dependencies, call } = await serviceHarness(t, { signup: 'closed' });
   const request = signUpRequest();
   const error = await t.throwsAsync(bind(createAccount, dependencies)(request, call(request)));
@@ -67,7 +67,7 @@ test('where sign-up is closed only staff makes accounts', async (t) => {
   t.is(answer.account?.account?.email, request.email);
 });
 
-test('no API key and no request id stands anywhere in the database', async (t) => {
+test('the database contains no API key and no request id', async (t) => {
   const { dependencies, call, connection } = await serviceHarness(t);
   const request = signUpRequest();
   const { apiKey } = await bind(createAccount, dependencies)(request, call(request));
@@ -80,7 +80,7 @@ test('no API key and no request id stands anywhere in the database', async (t) =
   }
 });
 
-test('an organization that is created later has its own project and token', async (t) => {
+test('a further organization of an account has its own project and token', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   peers.calls.length = 0;
@@ -122,7 +122,8 @@ test('a deletion removes many memberships in batches', async (t) => {
     return { _id: `${member.accountId}/${organizationId}`, ...member };
   });
   await memberships.insertMany(joined);
-  // Each entry has the ids of its batch: the default of 1 MB has no room for all of them.
+  // Each oplog entry contains the ids of its batch. The default size of 1 MB has no room for all of
+  // them.
   await db.createCollection('system.profile', { capped: true, size: 64 * 1024 * 1024 });
   await db.command({ profile: 2 });
   const request = { organizationId, etag: '', requestId: '', endDeletedProjects: false };
@@ -141,7 +142,7 @@ test('a deletion removes many memberships in batches', async (t) => {
   t.true(removals.every(({ ndeleted }) => ndeleted <= 1_000));
 });
 
-test('a refused deletion says why, changes nothing, and is not remembered', async (t) => {
+test('a refused deletion returns the reason, changes nothing, and is not remembered', async (t) => {
   const { dependencies, call, signUp, peers, stores, signal, emittedEvents } =
     await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
@@ -173,7 +174,7 @@ test('a conditional change with a result that only a newer release knows is sent
   t.is(calls, 2);
 });
 
-test('a deletion whose caller lost access before the conditional change is refused as for everyone', async (t) => {
+test('a deletion whose caller lost access before the conditional change gets the usual refusal', async (t) => {
   const { dependencies, call, signUp, peers } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   peers.closeResult = TryResult.TRY_RESULT_REFUSED_ACCESS;
@@ -181,14 +182,14 @@ test('a deletion whose caller lost access before the conditional change is refus
   const error = await t.throwsAsync(
     bind(deleteOrganization, dependencies)(request, call({ accountId })),
   );
-  // To the scripted token service the key is of an account that is no member.
+  // The scripted token service says that the key belongs to an account that is not a member.
   t.is(reasonOf(error), 'ORGANIZATION_NOT_FOUND');
 });
 
-test('a deletion whose caller has access again may be sent again', async (t) => {
+test('a caller that has access again may repeat its deletion', async (t) => {
   const { dependencies, call, signUp, peers, stores, decide } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
-  // To the scripted token service the key is of this account.
+  // The scripted token service says that the key belongs to this account.
   const owner = { ...aMembership('acc_1', organizationId, Level.LEVEL_OWNER), revision: 2 };
   await decide((tx) => stores.members.insert(tx, owner));
   peers.closeResult = TryResult.TRY_RESULT_REFUSED_ACCESS;

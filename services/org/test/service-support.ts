@@ -28,7 +28,7 @@ export type ScriptedPeers = {
   calls: string[];
   closeResult: TryResult;
   projectCount: number;
-  /** Awaited before the slots answer a conditional change. */
+  /** Awaited before the slots respond to a conditional change. */
   beforeTry: () => Promise<void>;
 };
 
@@ -44,9 +44,9 @@ type CallOptions = {
 export type ServiceHarness = StoreHarness & {
   dependencies: Dependencies;
   peers: ScriptedPeers;
-  /** A call with some account's key, or without credentials. */
+  /** A call with an account's key, or without credentials. */
   call(options?: CallOptions): Call;
-  /** Signs up, and answers the ids. */
+  /** Signs up, and returns the ids. */
   signUp(email: string): Promise<{ accountId: string; organizationId: string }>;
   /** The events of the log, in order. */
   emittedEvents(): Promise<string[]>;

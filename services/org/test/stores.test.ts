@@ -16,7 +16,7 @@ test('set-up is safe to repeat', async (t) => {
   t.pass();
 });
 
-test('an account is found by its own id and e-mail, whatever other accounts there are', async (t) => {
+test('an account is found by its own id and e-mail only', async (t) => {
   const { stores, signal, decide } = await storeHarness(t);
   const ada = anAccount('Ada@Example.com');
   const bob = anAccount('bob@example.com');
@@ -53,7 +53,7 @@ test('an e-mail that another account has is refused, in any case', async (t) => 
   t.is(reasonOf(taken), 'EMAIL_TAKEN');
 });
 
-test('of many concurrent claims of an e-mail one succeeds', async (t) => {
+test('one of many concurrent claims of an e-mail succeeds', async (t) => {
   const { stores, decide } = await storeHarness(t);
   const outcomes = await Promise.allSettled(
     Array.from({ length: 8 }, () =>
@@ -66,7 +66,7 @@ test('of many concurrent claims of an e-mail one succeeds', async (t) => {
   }
 });
 
-test('a deleted organization is found by nobody; others are untouched', async (t) => {
+test('a deleted organization is not found, and others are unchanged', async (t) => {
   const { stores, signal, decide } = await storeHarness(t);
   const acme = anOrganization('Acme');
   const other = anOrganization('Other');
@@ -84,7 +84,7 @@ test('a deleted organization is found by nobody; others are untouched', async (t
   t.deepEqual(await stores.organizations.readFact(other._id, signal), other);
 });
 
-test('a membership is one organization’s and one account’s', async (t) => {
+test('a membership belongs to one organization and one account', async (t) => {
   const { stores, signal, decide } = await storeHarness(t);
   const { members } = stores;
   await decide(async (tx) => {
@@ -156,7 +156,7 @@ test('an account’s memberships are listed by organization, among those request
 test('an invite is found by its code, and by its id only in its own organization', async (t) => {
   const { stores, signal, decide } = await storeHarness(t);
   const { invites } = stores;
-  // In an hour, so that MongoDB does not remove what has expired by then.
+  // This time is one hour ahead, so that MongoDB does not remove the expired invites.
   const now = new Date(Date.now() + 3_600_000);
   const late = { expireTime: now };
   const later = { expireTime: new Date(now.getTime() + 1) };

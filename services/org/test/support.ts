@@ -62,7 +62,7 @@ export function anInvite(
     inviterAccountId: newId('acc'),
     codeHash: hashOf(newInviteCode()),
     createTime,
-    // Later than any test ends: MongoDB removes what has expired.
+    // A time after the end of any test, because MongoDB removes expired invites.
     expireTime: new Date(createTime.getTime() + 3_600_000),
     ...rest,
   };

@@ -13,7 +13,7 @@ import type {
 import type { Call } from '@silo/rpc/call.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** Answers a page of an account's memberships, with what their organizations say. */
+/** Returns a page of an account's memberships with the names of their organizations. */
 export async function getAccountMemberships(
   { accountId, pageToken }: GetAccountMembershipsRequest,
   { signal }: Call,
@@ -39,7 +39,7 @@ export async function getAccountMemberships(
   };
 }
 
-/** Answers what an organization is, unless it is deleted. */
+/** Describes an organization unless it is deleted. */
 export async function describeOrganization(
   { organizationId }: DescribeOrganizationRequest,
   { signal }: Call,

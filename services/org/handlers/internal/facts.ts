@@ -8,7 +8,7 @@ import type {
 import type { Call } from '@silo/rpc/call.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** Answers what decides access through an organization. */
+/** Returns the fact of an organization, on which access through it depends. */
 export async function getOrganizationFact(
   { organizationId }: GetOrganizationFactRequest,
   { signal }: Call,
@@ -19,7 +19,7 @@ export async function getOrganizationFact(
   };
 }
 
-/** Answers an account's level in an organization. */
+/** Returns an account's level in an organization. */
 export async function getMembershipFact(
   { accountId, organizationId }: GetMembershipFactRequest,
   { signal }: Call,

@@ -18,7 +18,7 @@ import type { Stores } from '../../store/set-up.ts';
 import { type AccountCreator, createAccountOnce } from '../create-account.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** Creates an account for staff, also if sign-up is closed. */
+/** Creates an account for staff, even if sign-up is closed. */
 export async function createAccount(
   { account }: CreateAccountRequest,
   call: Call,
@@ -31,8 +31,9 @@ export async function createAccount(
 type Needed = Pick<Dependencies, 'stores' | 'eventLog'>;
 
 /**
- * Changes an account's e-mail, for staff. The event does not say from what to what. Invites for
- * either e-mail were for the earlier holder, so they are deleted, in all organizations.
+ * Changes an account's e-mail, for staff. The event contains neither the old nor the new e-mail.
+ * Invites for either e-mail were meant for its earlier holder, so they are deleted in all
+ * organizations.
  */
 export async function changeEmail(
   { accountId, email }: ChangeEmailRequest,
@@ -56,7 +57,7 @@ export async function changeEmail(
     const changes = [{ field: 'email', from: '', to: '' }];
     tx.emit(accountUpdated(after, changes, { actor: call.actor, time: tx.now }));
     const rested = await findRested(stores, tx, before, email);
-    // Others were made since the surplus ended.
+    // Other invites were created after the surplus was deleted.
     if (rested.length > emailInvitesMax) throw errors.requestInProgress();
     await removeInvites(stores, tx, rested, call.actor);
     return { response: { account: accountMessage(after) } };
@@ -64,8 +65,8 @@ export async function changeEmail(
 }
 
 /**
- * Deletes invites of both e-mails where they are more than one transaction should delete; whether
- * it did. Refuses like the change itself.
+ * Deletes a batch of the invites for both e-mails if there are more than one transaction should
+ * delete. Returns whether it deleted any. Refuses like the change itself.
  */
 async function endSurplus(
   { stores, eventLog }: Needed,
@@ -83,7 +84,10 @@ async function endSurplus(
   return value;
 }
 
-/** The account. Refuses with ACCOUNT_NOT_FOUND, or EMAIL_TAKEN where another has the e-mail. */
+/**
+ * Returns the account. Refuses with ACCOUNT_NOT_FOUND, or with EMAIL_TAKEN if another account has
+ * the e-mail.
+ */
 async function readChangeable(
   { accounts }: Stores,
   tx: Transaction,
@@ -97,7 +101,9 @@ async function readChangeable(
   return account;
 }
 
-/** The invites for the old or the new e-mail, one more than may end at once. */
+/**
+ * Returns the invites for the old or the new e-mail, at most one more than one transaction deletes.
+ */
 async function findRested(
   { invites }: Stores,
   tx: Transaction,

@@ -4,14 +4,17 @@ import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { checkAccess } from '@silo/rpc/check-access.ts';
 import type { AccountDocument } from '../../store/documents.ts';
 
-/** Whether the calling key may read a project: false also where it was deleted. */
+/** Whether the calling key may read a project. False also if the project was deleted. */
 export async function mayRead(access: Access, call: Call, projectId: string): Promise<boolean> {
   const { keyHash } = keyCaller(call);
   const answer = await checkAccess(access, call, { keyHash, projectId, level: Level.LEVEL_MEMBER });
   return answer.allowed;
 }
 
-/** The account without a current project that the caller may not read, or that is gone. */
+/**
+ * Returns the account, without its current project if the caller may not read the project or it was
+ * deleted.
+ */
 export async function withReadableProject(
   access: Access,
   call: Call,

@@ -6,9 +6,9 @@ import type { MembershipDocument } from '../../store/documents.ts';
 import type { Stores } from '../../store/set-up.ts';
 
 /**
- * Deletes the invites that rested on a membership before it ended (`level` undefined) or was
- * lowered to `level`: those that the account made and may no longer grant, and those for its e-mail.
- * Otherwise an old code would work again once the account regains the level or the e-mail.
+ * Deletes the invites that depended on a membership before it ended (`level` undefined) or was
+ * lowered to `level`: those that the account created and may no longer grant, and those for its
+ * e-mail. Otherwise an old code would work again once the account regains the level or the e-mail.
  */
 export async function endInvites(
   stores: Stores,
@@ -18,7 +18,7 @@ export async function endInvites(
   const { member, level, actor } = ending;
   const { organizationId, accountId } = member;
   const account = await stores.accounts.findIn(tx, accountId);
-  if (account === undefined) throw new TypeError(`${accountId} is a member, but no account`);
+  if (account === undefined) throw new TypeError(`${accountId} is a member without an account`);
   const removed = await stores.invites.removeOfMember(tx, organizationId, {
     comparableEmail: account.comparableEmail,
     inviterAccountId: accountId,

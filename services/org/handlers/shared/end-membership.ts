@@ -5,7 +5,10 @@ import type { MembershipDocument, OrganizationDocument } from '../../store/docum
 import type { Stores } from '../../store/set-up.ts';
 import { endInvites } from './end-invites.ts';
 
-/** Ends a membership, and the invites that rested on it, in the deciding transaction. Refuses with LAST_OWNER. */
+/**
+ * Ends a membership and the invites that depended on it, in the deciding transaction. Refuses with
+ * LAST_OWNER.
+ */
 export async function endMembership(
   stores: Stores,
   tx: Transaction,

@@ -5,7 +5,9 @@ import { checkStillAllowed } from '../../rules/levels.ts';
 import type { MembershipDocument, OrganizationDocument } from '../../store/documents.ts';
 import type { Stores } from '../../store/set-up.ts';
 
-/** What a change of an organization is decided on, as its own transaction sees it. */
+/**
+ * The documents on which a change of an organization is decided, as its own transaction reads them.
+ */
 export type Reauthorized = {
   organization: OrganizationDocument;
   /** The caller's membership. */
@@ -13,10 +15,10 @@ export type Reauthorized = {
 };
 
 /**
- * Reads organization and caller in the deciding transaction, and authorizes again what was
- * authorized before it: nothing is decided for a caller that has meanwhile been removed or demoted.
- * A change of members or invites must save the organization, so that it conflicts with every other
- * one.
+ * Reads the organization and the caller's membership in the deciding transaction, and authorizes
+ * the call again: nothing is decided for a caller that has been removed or demoted since the first
+ * check. A change of members or invites must save the organization, so that it conflicts with every
+ * other such change.
  */
 export async function reauthorizeInTransaction(
   stores: Stores,
