@@ -4,6 +4,7 @@ import type { Clock, Sleep } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { ServiceKit } from '@silo/service/service-definition.ts';
 import type { MayRemove } from '../store/migration-copy.ts';
+import type { Rate } from './rate.ts';
 import type { SpareTime } from './spare-time.ts';
 
 /** What a copy asks of the region that has the events. */
@@ -81,6 +82,8 @@ export type CopyOptions = {
   mayRemove?: MayRemove;
   /** For tests. */
   spare?: Pick<SpareTime, 'noteUse' | 'pauseAfter'>;
+  /** For tests. */
+  rate?: Pick<Rate, 'set' | 'spend'>;
   /** The pauses after failures; for tests. */
   sleep?: Sleep;
 };

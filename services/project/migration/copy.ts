@@ -10,12 +10,9 @@ import {
   createMigrationComparison,
   type MigrationComparison,
 } from '../store/migration-comparison.ts';
-import {
-  bytesIn,
-  createMigrationCopyStore,
-  type MigrationCopyStore,
-} from '../store/migration-copy.ts';
+import { createMigrationCopyStore, type MigrationCopyStore } from '../store/migration-copy.ts';
 import type { CopiedRange } from '../store/migration-ranges.ts';
+import { bytesReadFor } from '../store/sent-events.ts';
 import type { Copy, CopyOptions, CopyProgress, OpenCopy } from './copy-types.ts';
 import { decodeRange, decodeSteps, type Step } from './decode-steps.ts';
 import { goOn } from './interruptions.ts';
@@ -53,7 +50,7 @@ class EventCopy implements Copy {
   readonly #options: CopyOptions;
   readonly #copies: MigrationCopyStore;
   readonly #comparison: MigrationComparison;
-  readonly #rate: Rate;
+  readonly #rate: Pick<Rate, 'set' | 'spend'>;
   readonly #pace: { events: Pace; bytes: Pace };
   readonly #spare: Pick<SpareTime, 'noteUse' | 'pauseAfter'>;
   #checkpoint: Checkpoint;
@@ -83,7 +80,7 @@ class EventCopy implements Copy {
     this.#rangesVerified = verified;
     this.#comparesAgain = checkpoint.comparesAgain ?? false;
     this.#comparisons = this.#comparesAgain ? 2 : 1;
-    this.#rate = new Rate(options.clock);
+    this.#rate = options.rate ?? new Rate(options.clock);
     this.#pace = {
       events: new Pace(options.clock, checkpoint.eventsCopied),
       bytes: new Pace(options.clock, checkpoint.bytesCopied),
@@ -273,9 +270,8 @@ class EventCopy implements Copy {
   ) {
     this.#hasGoneOn = true;
     this.#scanned.resolve();
-    const bytes = ranges.reduce((sum, { events = [] }) => sum + bytesIn(events), 0);
     await this.#spare.pauseAfter({ beganMs, lagMs: this.#lagMs }, signal);
-    await this.#rate.spend(bytes, signal);
+    await this.#rate.spend(bytesReadFor(ranges), signal);
   }
 
   /** Compares what was copied until the signal; behind the scan, and after it. */
@@ -345,6 +341,7 @@ class EventCopy implements Copy {
     const { mayRemove = anything } = isExpected ? this.#options : {};
     // No attempt is committed meanwhile.
     this.#isVerified = false;
+    let bytes = 0;
     await this.#write(async () => {
       const request = { migrationId: migration.id, range: rangeMessage(range) };
       const options = { signal, refusals: true, deadlineMs: repairWithinMs };
@@ -354,6 +351,7 @@ class EventCopy implements Copy {
         if (part === undefined || left === undefined) throw new TypeError('a part of no range');
         const sent = await decodeRange(part, range.last);
         const { events = [], last } = sent;
+        bytes += bytesReadFor([sent]);
         const place = { range: { after: left.after, last }, mayRemove };
         const thinned = await this.#copies.thin(this.#checkpoint, place, events, signal);
         this.#checkpoint = thinned.checkpoint;
@@ -371,6 +369,8 @@ class EventCopy implements Copy {
       }
       return this.#checkpoint;
     }, signal);
+    // Not before: changes wait for the write.
+    await this.#rate.spend(bytes, signal);
   }
 
   /** Writes of a copy follow one another. After a failure the checkpoint may be another one. */

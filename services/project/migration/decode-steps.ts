@@ -7,8 +7,8 @@ import { race } from '@silo/runtime/deadline.ts';
 import { digestFrom, unpack } from '../peer-messages.ts';
 import { type EventPlace, endPlace } from '../rules/events/event-range.ts';
 import { EventBytes } from '../store/copied-events.ts';
-import { bytesIn, type SentChanges, type SentRange } from '../store/migration-copy.ts';
 import { hex, stepBounds } from '../store/migration-events.ts';
+import { bytesIn, bytesReadFor, type SentChanges, type SentRange } from '../store/sent-events.ts';
 import { receivedFrom } from './region-failed.ts';
 
 /** Longer than a source takes that has nothing to send. */
@@ -135,11 +135,11 @@ function joinChanges(steps: readonly ChangesStep[]): SentChanges {
   return { uuids: [...uuids.values()], events: [...events.values()] };
 }
 
-/** What a step takes in memory, about. */
+/** What a step takes in memory, about; digests count as the documents that the source has read. */
 function bytesOfStep(step: Step): number {
   switch (step.kind) {
     case 'ranges':
-      return step.ranges.reduce((sum, { events = [] }) => sum + bytesIn(events), 0);
+      return bytesReadFor(step.ranges);
     case 'changes':
       return bytesIn(step.changes.events) + step.changes.uuids.length * uuidBytes;
     case 'fenced':
@@ -189,7 +189,7 @@ async function decodeStep(
 
 /** A range as it was sent; without an end of its own it ends there. */
 export async function decodeRange(
-  { last, digest, documents }: ScannedRange,
+  { last, digest, documents, bytes }: ScannedRange,
   end: EventPlace,
 ): Promise<SentRange> {
   const sent = documents && (await unpack(documents));
@@ -197,5 +197,7 @@ export async function decodeRange(
     last: last ?? end,
     digest: digestFrom(digest),
     events: sent?.map((document) => new EventBytes(document)),
+    // An older release does not say it.
+    ...(bytes > 0 && { bytesRead: bytes }),
   };
 }

@@ -18,23 +18,14 @@ import { createCopiedEvents, type EventBytes, isAlike } from './copied-events.ts
 import { type Checkpoint, type CopyDocument, checkpointOf, copyOf } from './copy-checkpoint.ts';
 import { storedPlace } from './migration-events.ts';
 import { type CopiedRange, createMigrationRanges, type NewRange } from './migration-ranges.ts';
+import { bytesIn, type SentChanges, type SentRange } from './sent-events.ts';
 import type { StoreTransaction } from './usage.ts';
 
-/** A range of the source, with its documents or without. */
-export type SentRange = {
-  last: EventPlace;
-  digest: EventDigest;
-  events: readonly EventBytes[] | undefined;
-};
-
-/** The same with its beginning; `repairs`: how often it was copied again. */
+/** A sent range with its beginning; `repairs`: how often it was copied again. */
 type PlacedRange = Omit<SentRange, 'last'> & { range: EventRange; repairs?: number };
 
 /** A range that differs from the source's. */
 type Differing = { range: CopiedRange; isExpected: boolean; mayRemove: MayRemove };
-
-/** Events that have changed at the source, and those of them that exist there. */
-export type SentChanges = { uuids: readonly Uint8Array[]; events: readonly EventBytes[] };
 
 /** Rejects if some of these events of a copy must not be removed or replaced. */
 export type MayRemove = (events: readonly EventBytes[]) => Promise<void>;
@@ -390,9 +381,4 @@ function newRange({ range, digest, events }: PlacedRange): NewRange {
   if (!isEndless(range)) return { ...range, digest };
   const end = events?.at(-1)?.place;
   return { ...range, digest, highest: digest.count === 0 ? range.after : end };
-}
-
-/** Of documents. */
-export function bytesIn(sent: readonly EventBytes[]): number {
-  return sent.reduce((sum, { document }) => sum + document.length, 0);
 }

@@ -41,6 +41,7 @@ async function range(bytes = 0): Promise<PullEventsResponse> {
   const value = {
     last: placeMessage(endPlace, endPlace),
     digest: digestMessage(EventDigest.of(documents)),
+    bytes: documents[0]?.length ?? 0,
     // As they are: what is compressed arrives in a turn of its own.
     documents: {
       ...{ documents: Buffer.concat(documents), zstd: false, bytes: documents[0]?.length ?? 0 },

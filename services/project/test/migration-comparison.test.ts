@@ -428,3 +428,23 @@ test.serial(
     await untilEqual(world);
   },
 );
+
+test.serial('a scan with digests, and what it copies again, count towards the rate', async (t) => {
+  const world = await copyWorld(t);
+  const { source, capture, start } = world;
+  await capture(old(80));
+  const stored = await eventsOf(source).find<Uint8Array>({}, { raw: true }).toArray();
+  const total = stored.reduce((sum, { length }) => sum + length, 0);
+  let spent = 0;
+  const rate = {
+    set: () => {},
+    spend: async (bytes: number) => {
+      spent += bytes;
+    },
+  };
+  const { copy } = await start({ digestsOnly: true, rate });
+  await copy.verifyAll(signal());
+  await untilEqual(world);
+  t.is(copy.progress().bytesCopied, total);
+  t.is(spent, 2 * total, 'the source has read each event twice');
+});

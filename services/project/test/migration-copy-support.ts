@@ -50,6 +50,7 @@ type StartOptions = {
   log?: Log;
   clock?: Clock;
   spare?: CopyOptions['spare'];
+  rate?: CopyOptions['rate'];
   sleep?: CopyOptions['sleep'];
 };
 

@@ -27,6 +27,7 @@ export async function readSome(
     last: placeMessage(last, endPlace),
     digest: digestMessage(EventDigest.of(documents)),
     documents: digestsOnly ? undefined : await pack(documents),
+    bytes: documents.reduce((sum, { length }) => sum + length, 0),
   };
   // Also where its last event fills the bounds: then it is not known that there are no more.
   const isWhole = comparePlaces(last, range.last) === 0;
