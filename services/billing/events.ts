@@ -18,7 +18,10 @@ export function subscriptionCreated(
   return { event: 'subscription_created', subject: organizationId, body };
 }
 
-/** That the billing details changed, not what they are: they name people. */
+/**
+ * Says only that the billing details changed: they identify people, so the event does not contain
+ * them.
+ */
 export function billingDetailsUpdated(
   { _id: organizationId, revision }: SubscriptionDocument,
   stamp: Stamp,

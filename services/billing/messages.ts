@@ -2,7 +2,7 @@ import type { Subscription } from '@silo/protos/gen/silo/billing/v1/billing_serv
 import { etagOf } from '@silo/tokens/etag.ts';
 import type { SubscriptionDocument } from './store/documents.ts';
 
-/** How many projects an organization may have, and has; no limit: there is none. */
+/** An organization's limit and number of projects. An absent limit means that there is none. */
 export type SlotNumbers = { limit?: number | undefined; count?: number | undefined };
 
 /** A subscription as an admin sees it. */
@@ -17,7 +17,7 @@ export function toSubscription(
   };
 }
 
-/** The same as other members see it: without the billing details. */
+/** The subscription as other members see it: without the billing details. */
 export function withoutBillingDetails(subscription: Subscription): Subscription {
   return { ...subscription, billingDetails: undefined };
 }

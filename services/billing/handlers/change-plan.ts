@@ -19,10 +19,13 @@ import { checkBillingDetails, openSubscription } from '../rules/subscription.ts'
 import { type ChangePlanData, changePlanLock } from '../sagas/change-plan.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** What was decided: the answer where nothing changes, else the saga that makes it. */
+/**
+ * The decision: the response if nothing changes, otherwise the id of the saga that changes the
+ * plan.
+ */
 type Decision = { response: ChangePlanResponse } | { sagaId: string };
 
-/** ChangePlan: an intent, a conditional change at project, then the plan. */
+/** ChangePlan: writes an intent, requests a conditional change at project, then sets the plan. */
 export async function changePlan(
   request: ChangePlanRequest,
   call: Call,
@@ -47,7 +50,8 @@ async function decide(
 ): Promise<Decision> {
   const { access, eventLog, slots } = dependencies;
   const { organizationId } = request;
-  // Refuses with NOT_READY while the organization is being created: nothing is decided then.
+  // Refuses with NOT_READY while the organization is being created. Nothing is decided in that
+  // case.
   const [numbers] = await beforePermit({ access, call }, needsOf(organizationId), () =>
     slots.getSlots({ organizationId }, { signal: call.signal }),
   );
@@ -58,7 +62,7 @@ async function decide(
   return value;
 }
 
-/** Writes the intent, or finds that nothing changes. */
+/** Writes the intent, or returns the response if nothing changes. */
 async function intend(
   { subscriptions, sagas, changePlanSaga }: Dependencies,
   intent: {
@@ -95,7 +99,7 @@ async function intend(
   return { sagaId };
 }
 
-/** The access that the method's option demands. */
+/** The access that the method's option requires. */
 function needsOf(organizationId: string) {
   return { scope: 'billing:write', organizationId, level: Level.LEVEL_ADMIN };
 }
@@ -103,7 +107,7 @@ function needsOf(organizationId: string) {
 function repeatOf({ sagaId, response }: RequestRecord): Decision {
   if (sagaId !== undefined) return { sagaId };
   if (response !== undefined) return { response: ChangePlanResponse.decode(response) };
-  throw new TypeError('the record of a change of plan has no answer');
+  throw new TypeError('the record of a change of plan has neither a saga nor a response');
 }
 
 async function refusalOf(data: ChangePlanData, access: Access, call: Call): Promise<Error> {
@@ -112,7 +116,7 @@ async function refusalOf(data: ChangePlanData, access: Access, call: Call): Prom
     case 'count':
       return errors.planLimitExceeded({ limit: describePlan(plan).projectLimit ?? 0, count });
     case 'access': {
-      // The present key may be another one than the key that began the change, and valid.
+      // The key of this call may differ from the key that began the change, and may be valid.
       const question = { keyHash: keyCaller(call).keyHash, ...needsOf(organizationId) };
       const answer = await access.authorize(question, call.signal);
       return answer.allowed ? errors.requestInProgress() : refusalError(answer.refusal);

@@ -5,7 +5,7 @@ import type { Peers } from '@silo/service/peers.ts';
 import type { ChangePlanSaga } from '../sagas/change-plan.ts';
 import type { SubscriptionStore } from '../store/subscriptions.ts';
 
-/** What the handlers of this service work with. */
+/** The dependencies of this service's handlers. */
 export type Dependencies = {
   eventLog: EventLog;
   subscriptions: SubscriptionStore;

@@ -8,7 +8,10 @@ import { toSubscription, withoutBillingDetails } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** GetSubscription: plan and billing details from here, limit and count from their owner. */
+/**
+ * GetSubscription: returns plan and billing details from here, and limit and number of projects
+ * from project, which owns them.
+ */
 export async function getSubscription(
   { organizationId }: GetSubscriptionRequest,
   call: Call,

@@ -13,7 +13,7 @@ import { toSubscription } from '../messages.ts';
 import { openSubscription } from '../rules/subscription.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** UpdateBillingDetails: replaces the billing details, which are not in the event. */
+/** UpdateBillingDetails: replaces the billing details. The event does not contain them. */
 export async function updateBillingDetails(
   { organizationId, billingDetails, etag }: UpdateBillingDetailsRequest,
   call: Call,

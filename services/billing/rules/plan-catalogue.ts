@@ -7,9 +7,9 @@ export const plans: readonly PlanDescription[] = catalogue.map((entry) =>
   PlanDescription.fromJSON(entry),
 );
 
-/** What a plan gives. */
+/** Returns the description of a plan. */
 export function describePlan(plan: Plan): PlanDescription {
   const found = plans.find((each) => each.plan === plan);
-  if (found === undefined) throw new RangeError(`no such plan: ${enumName(Plan, plan)}`);
+  if (found === undefined) throw new RangeError(`unknown plan: ${enumName(Plan, plan)}`);
   return found;
 }

@@ -3,8 +3,8 @@ import type { PlanDescription } from '@silo/protos/gen/silo/billing/v1/billing_s
 import type { SubscriptionDocument } from '../store/documents.ts';
 
 /**
- * The subscription of an organization that there is. Refuses with NOT_READY where it is not open
- * yet, with ORGANIZATION_NOT_FOUND where it has ended.
+ * Checks that the subscription is open and returns it. Refuses with NOT_READY if it is not open
+ * yet, and with ORGANIZATION_NOT_FOUND if it has ended.
  */
 export function openSubscription(
   subscription: SubscriptionDocument | undefined,

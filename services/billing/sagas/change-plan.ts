@@ -17,19 +17,19 @@ import type { SubscriptionStore } from '../store/subscriptions.ts';
 
 type ChangePlanState = 'INTENDED' | 'ACCEPTED' | 'REFUSED' | 'DONE';
 
-/** Why project did not set the limit. */
+/** The reason why project did not set the limit. */
 type ChangePlanRefusal = 'count' | 'access' | 'late';
 
 export type ChangePlanData = {
   organizationId: string;
   plan: Plan;
-  /** The intent's revision, given in the transaction that wrote the intent. */
+  /** The intent's revision, assigned in the transaction that wrote the intent. */
   revision: number;
   accountId: string;
   keyHash: Buffer;
-  /** Names the request's record, which a refusal removes. */
+  /** Identifies the request's record, which a refusal removes. */
   requestKey?: Buffer | undefined;
-  /** How many projects the organization had when the conditional change was decided. */
+  /** Number of the organization's projects when the conditional change was decided. */
   count?: number | undefined;
   refusal?: ChangePlanRefusal | undefined;
   /** The encoded ChangePlanResponse. */
@@ -47,14 +47,14 @@ type Dependencies = {
   clock: Clock;
 };
 
-/** One open change of an organization's plan at a time. */
+/** The lock that allows one open change of an organization's plan at a time. */
 export function changePlanLock(organizationId: string): string {
   return `change-plan:${organizationId}`;
 }
 
 /**
- * ChangePlan: a conditional change at project, which has the count; then the plan follows the
- * limit.
+ * The saga of ChangePlan: requests a conditional change of the limit at project, which has the
+ * number of projects. When project has set the limit, sets the plan.
  */
 export function createChangePlanSaga(dependencies: Dependencies): ChangePlanSaga {
   return {
@@ -95,7 +95,10 @@ async function trySetLimit(
   };
 }
 
-/** The result of the conditional change; undefined if the organization's slots are gone with it. */
+/**
+ * Returns the result of the conditional change; undefined if the organization and its slots are
+ * deleted.
+ */
 async function outcomeOf(
   answer: Promise<{ outcome: TryOutcome | undefined }>,
 ): Promise<TryOutcome | undefined> {
@@ -124,11 +127,11 @@ function refusalOf(outcome: TryOutcome | undefined): ChangePlanRefusal | undefin
     case undefined:
       return 'access';
     default:
-      throw errors.dependencyUnavailable('project'); // an answer of a newer version
+      throw errors.dependencyUnavailable('project'); // a result of a newer release
   }
 }
 
-/** Sets the plan, which the limit has followed already: checks nothing again. */
+/** Sets the plan, whose limit project has already set. Checks nothing again. */
 async function setPlan(
   { subscriptions, clock }: Dependencies,
   { data, actor }: Saga,
@@ -148,7 +151,7 @@ async function setPlan(
     commit: async (tx) => {
       const { emit } = tx;
       const isSaved = await subscriptions.save(tx, after, present.revision);
-      // It has changed since it was read: the step is retried.
+      // The subscription has changed since it was read. The step is retried.
       if (!isSaved) throw errors.dependencyUnavailable('the subscription, which is being changed');
       emit(planChanged(after, present.plan, { actor, time }));
     },

@@ -1,18 +1,18 @@
 import type { BillingDetails, Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 
-/** An organization's subscription: the one document that every change of it changes. */
+/** An organization's subscription. Every change of it changes this document. */
 export type SubscriptionDocument = {
   /** The organization's id. */
   _id: string;
   plan: Plan;
   billingDetails?: BillingDetails | undefined;
-  /** The organization is deleted. */
+  /** Whether the organization is deleted. */
   closed: boolean;
-  /** When it was closed; absent before. */
+  /** Time at which it was closed; absent before. */
   closeTime?: Date | undefined;
-  /** Counts the changes of the subscription. */
+  /** Number of changes of the subscription. */
   revision: number;
-  /** Counts the intents to change the plan; orders their conditional changes. */
+  /** Number of intents to change the plan, which orders their conditional changes. */
   intentRevision: number;
   createTime: Date;
   updateTime: Date;

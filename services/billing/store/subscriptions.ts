@@ -14,7 +14,7 @@ export function createSubscriptionStore(db: Db) {
       await subscriptions.insertOne(subscription, { session });
     },
 
-    /** Writes a subscription; false, and nothing is written, where it is no longer at `revision`. */
+    /** Writes a subscription. Writes nothing and returns false if it is no longer at `revision`. */
     async save(
       { session }: Transaction,
       subscription: SubscriptionDocument,

@@ -41,7 +41,7 @@ test('leaving the free plan without billing details is refused before anything c
   t.deepEqual(project.changes, []);
 });
 
-test('a plan that allows less than there is, is refused with both numbers', async (t) => {
+test('a plan with a limit below the number of projects is refused with both numbers', async (t) => {
   const { project, insert, change } = await openBilling(t);
   await insert({ ...paying, plan: Plan.PLAN_SCALE });
   project.count = 7;
@@ -49,7 +49,7 @@ test('a plan that allows less than there is, is refused with both numbers', asyn
   t.deepEqual(error?.metadata, { limit: '6', count: '7' });
 });
 
-test('a refusal is not remembered: the same request works once there is room', async (t) => {
+test('a refusal is not remembered: the same request succeeds once there are fewer projects', async (t) => {
   const { project, insert, change } = await openBilling(t);
   await insert({ ...paying, plan: Plan.PLAN_SCALE });
   project.count = 7;
@@ -64,7 +64,7 @@ test('a refusal is not remembered: the same request works once there is room', a
   );
 });
 
-test('the same request answers the same, however often and at once it is sent', async (t) => {
+test('the same request returns the same response, also if repeated concurrently', async (t) => {
   const { project, insert, change, events } = await openBilling(t);
   await insert(paying);
   const request = () => change(Plan.PLAN_SCALE, { requestId: 'upgrade' });
@@ -81,7 +81,7 @@ test('the same request answers the same, however often and at once it is sent', 
   t.is((await events()).length, 1);
 });
 
-test('of two changes at once one is done, the other is refused while it runs', async (t) => {
+test('of two concurrent changes one succeeds, and the other is refused while it runs', async (t) => {
   const { insert, change, subscriptions } = await openBilling(t);
   await insert(paying);
   const plans = [Plan.PLAN_SCALE, Plan.PLAN_ENTERPRISE, Plan.PLAN_PAY_AS_YOU_GO];
@@ -128,7 +128,7 @@ test('a change is refused by the key of the present call, not by the key that be
 });
 
 for (const name of ['change', 'updateDetails'] as const) {
-  test(`${name} holds no permit while it asks project, and one when it decides`, async (t) => {
+  test(`${name} holds no permit during its call to project, and one when it decides`, async (t) => {
     const billing = await openBilling(t);
     const { project, permits, insert } = billing;
     await insert(paying);
@@ -141,7 +141,7 @@ for (const name of ['change', 'updateDetails'] as const) {
     t.deepEqual(permits, { taken: 2, held: 0 });
   });
 
-  test(`${name} decides nothing for a caller that has lost its access meanwhile`, async (t) => {
+  test(`${name} decides nothing for a caller that has lost its access since its call began`, async (t) => {
     const billing = await openBilling(t);
     const { project, insert, subscriptions } = billing;
     await insert(paying);
@@ -166,7 +166,7 @@ test('a conditional change whose response was lost is repeated under the same re
   );
 });
 
-test('the present plan once more changes nothing, and is fine', async (t) => {
+test('a change to the present plan succeeds and changes nothing', async (t) => {
   const { project, insert, change } = await openBilling(t);
   await insert(subscriptionDocument());
   const first = await change(Plan.PLAN_FREE, { requestId: 'same' });

@@ -58,7 +58,7 @@ for (const [from, to, hasDetails, outcome] of [
   });
 }
 
-test('a subscription that is not open yet is not ready, one that has ended is not there', (t) => {
+test('a subscription is not ready before it is open, and not found after it has ended', (t) => {
   const outcome = (found: SubscriptionDocument | undefined) =>
     refusal(() => openSubscription(found, 'org_us_1'));
   t.is(outcome(undefined), 'NOT_READY');
@@ -66,7 +66,7 @@ test('a subscription that is not open yet is not ready, one that has ended is no
   t.is(outcome(subscriptionDocument()), 'allowed');
 });
 
-test('an etag is the one of the present revision, or empty', (t) => {
+test('an etag must be empty or match the present revision', (t) => {
   const outcome = (etag: string) => refusal(() => checkEtag(etag, 41));
   t.is(outcome(''), 'allowed');
   t.is(outcome(etagOf(41)), 'allowed');

@@ -22,7 +22,7 @@ async function open(t: ExecutionContext) {
   };
 }
 
-test('a subscription is found and saved only as that of its own organization', async (t) => {
+test('a subscription is found and saved only by its own organization', async (t) => {
   const { subscriptions, decide, signal } = await open(t);
   const mine = subscriptionDocument({ _id: 'org_us_1', billingDetails });
   const theirs = subscriptionDocument({ _id: 'org_us_2' });
@@ -37,7 +37,7 @@ test('a subscription is found and saved only as that of its own organization', a
   t.is(await decide((tx) => subscriptions.findIn(tx, 'org_us_3')), undefined);
 });
 
-test('a subscription that has changed meanwhile is not overwritten', async (t) => {
+test('a subscription that has changed since it was read is not overwritten', async (t) => {
   const { subscriptions, decide, signal } = await open(t);
   const present = subscriptionDocument({ revision: 2 });
   await decide((tx) => subscriptions.insert(tx, present));
@@ -46,7 +46,7 @@ test('a subscription that has changed meanwhile is not overwritten', async (t) =
   t.deepEqual(await subscriptions.find(present._id, signal), present);
 });
 
-test('a forgotten request is tried anew, and another account’s is kept', async (t) => {
+test('a forgotten request is carried out again, and another account’s record is kept', async (t) => {
   const { eventLog, decide } = await open(t);
   const mine = mutation({ requestId: 'r', account: 'acc_1' });
   const theirs = mutation({ requestId: 'r', account: 'acc_2' });

@@ -51,7 +51,9 @@ export function subscriptionDocument(
   };
 }
 
-/** What project answers, set by the test; it remembers its last answer as the real one does. */
+/**
+ * The responses of project, which the test sets. It remembers its last outcome, as project does.
+ */
 export type ProjectAnswers = {
   count: number;
   limit: number | undefined;
@@ -61,11 +63,11 @@ export type ProjectAnswers = {
   /** Runs before each call to project. */
   before: (rpc: 'getSlots' | 'trySetLimit') => void;
   changes: TrySetLimitRequest[];
-  /** Where set: the next changes are made, but their responses are lost. */
+  /** Number of next changes that are made but whose responses are lost. */
   answersLost: number;
 };
 
-/** Billing on a real database, beside a project service that answers what the test says. */
+/** Billing on a real database, with a scripted project service. */
 export async function openBilling(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'billing');
   const { db } = connection;
@@ -101,7 +103,7 @@ export async function openBilling(t: ExecutionContext) {
   };
   const insert = (subscription: SubscriptionDocument) =>
     eventLog.decide(mutation(), (tx) => subscriptions.insert(tx, subscription));
-  /** A call as it is admitted: with a permit. */
+  /** A call as it is authorized: with a permit. */
   const admitted = async (options: Parameters<typeof testCall>[1] = {}) => {
     const call = testCall(caller, { ...options, authorization: new Authorization() });
     await checkAccess(access, call, { keyHash });

@@ -11,7 +11,9 @@ import { describePlan } from '../../rules/plan-catalogue.ts';
 import type { SubscriptionDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** OpenSubscription: on the free plan, unless the organization has, or had, one. */
+/**
+ * OpenSubscription: opens a subscription on the free plan, unless the organization has or had one.
+ */
 export async function openSubscription(
   { organizationId, actor, correlationId }: OpenSubscriptionRequest,
   call: Call,
@@ -39,8 +41,8 @@ export async function openSubscription(
 }
 
 /**
- * CloseSubscription: the organization is deleted. The event of org covers it; billing emits none.
- * The billing details, which name people, end with it.
+ * CloseSubscription: closes the subscription of a deleted organization. Billing emits no event,
+ * because org's event covers it. The billing details, which identify people, are deleted.
  */
 export async function closeSubscription(
   { organizationId, actor, correlationId }: CloseSubscriptionRequest,
