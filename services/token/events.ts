@@ -21,7 +21,8 @@ export function tokenCreated(
 }
 
 /**
- * `organizationId` is empty where the project is purged, `newFingerprint` where no token follows.
+ * `organizationId` is empty if the project is purged, `newFingerprint` if no other token replaces
+ * this one.
  */
 export function tokenRevoked(
   token: {
@@ -53,7 +54,7 @@ export function keyUpdated(
   return { event: 'key_updated', subject: keyId, body: ApiKeyUpdated.toJSON(body) };
 }
 
-/** The end of one secret of a key; `newFingerprint` is empty where no other follows. */
+/** The end of one secret of a key. `newFingerprint` is empty if no other secret replaces it. */
 export function keyRevoked(
   { _id: keyId, accountId }: KeyDocument,
   secret: { fingerprint: string; newFingerprint: string; revision: number },

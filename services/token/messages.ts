@@ -5,7 +5,7 @@ import { secretExpiry } from './rules/key-secrets.ts';
 import { presentToken } from './rules/project-token.ts';
 import type { KeyDocument, ProjectDocument } from './store/documents.ts';
 
-/** A key as its owner sees it at this time. */
+/** A key as its owner sees it now. */
 export function toApiKey(key: KeyDocument, now: Date): ApiKey {
   const [{ masked, fingerprint }, overlapped] = key.secrets;
   const overlapEnd = overlapped && secretExpiry(key.expireTime, overlapped.expireTime);
@@ -19,7 +19,7 @@ export function toApiKey(key: KeyDocument, now: Date): ApiKey {
   };
 }
 
-/** A project's token as members see it; refuses with NOT_READY where there is none yet. */
+/** A project's token as members see it. Refuses with NOT_READY if there is none yet. */
 export function toProjectToken(project: ProjectDocument | undefined): ProjectToken {
   const { _id: projectId, current } = presentToken(project);
   const { token, fingerprint, createTime } = current;

@@ -70,7 +70,7 @@ export const tokenService: ServiceDefinition = {
       log,
     }),
   build: ({ db, eventLog, access, localRegistry: registry, peers, clock, propagate }) => {
-    if (registry === undefined) throw new TypeError('the token service keeps the registry');
+    if (registry === undefined) throw new TypeError('the token service requires its registry');
     const endedKeys = createEndedKeyStore(db);
     const dependencies: Dependencies = {
       ...{ eventLog, access, registry, peers, clock, endedKeys },

@@ -15,7 +15,7 @@ import type { Dependencies } from './dependencies.ts';
 import { addKey } from './shared/add-key.ts';
 import { freshKeySecret } from './shared/fresh-secrets.ts';
 
-/** CreateApiKey: a new key within the calling one. */
+/** CreateApiKey: creates a key that must not reach beyond the calling one. */
 export async function createApiKey(
   request: CreateApiKeyRequest,
   call: Call,

@@ -9,7 +9,7 @@ import { deleteKey } from '../rules/key-changes.ts';
 import type { Dependencies } from './dependencies.ts';
 import { changeKey } from './shared/change-key.ts';
 
-/** DeleteApiKey: ends a key for ever. */
+/** DeleteApiKey: ends a key permanently. */
 export async function deleteApiKey(
   { keyId, etag }: DeleteApiKeyRequest,
   call: Call,

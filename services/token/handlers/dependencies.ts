@@ -7,7 +7,7 @@ import type { EndedKeyStore } from '../store/ended-keys.ts';
 import type { KeyStore } from '../store/keys.ts';
 import type { ProjectTokenStore } from '../store/project-tokens.ts';
 
-/** What the handlers of this service work with. */
+/** The dependencies of this service's handlers. */
 export type Dependencies = {
   eventLog: EventLog;
   projectTokens: ProjectTokenStore;

@@ -10,7 +10,7 @@ import { setDisabled } from '../rules/key-changes.ts';
 import type { Dependencies } from './dependencies.ts';
 import { changeKey } from './shared/change-key.ts';
 
-/** DisableApiKey: refused from now on, until it is enabled again. */
+/** DisableApiKey: makes a key invalid until it is enabled again. */
 export async function disableApiKey(
   { keyId, etag }: DisableApiKeyRequest,
   call: Call,

@@ -11,7 +11,7 @@ import { checkNotExpired, reachOf } from '../rules/key-scope.ts';
 import type { Dependencies } from './dependencies.ts';
 import { changeKey } from './shared/change-key.ts';
 
-/** EnableApiKey: useful again, if it lies within the calling key. */
+/** EnableApiKey: makes a disabled key valid again if it does not reach beyond the calling key. */
 export async function enableApiKey(
   { keyId, etag }: EnableApiKeyRequest,
   call: Call,

@@ -8,7 +8,7 @@ import { toApiKey } from '../messages.ts';
 import { isVisible } from '../rules/key-scope.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** GetApiKey: one of the account's keys; a restricted key sees only itself. */
+/** GetApiKey: returns one of the account's keys. A restricted key sees only itself. */
 export async function getApiKey(
   { keyId }: GetApiKeyRequest,
   call: Call,

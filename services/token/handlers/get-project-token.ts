@@ -6,7 +6,7 @@ import type { Call } from '@silo/rpc/call.ts';
 import { toProjectToken } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** GetProjectToken: the token that is live now. */
+/** GetProjectToken: returns the present token. */
 export async function getProjectToken(
   { projectId }: GetProjectTokenRequest,
   call: Call,

@@ -8,7 +8,7 @@ import { type Call, keyCaller } from '@silo/rpc/call.ts';
 import { toApiKey } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** ListApiKeys: the account's keys, oldest first; a restricted key lists itself. */
+/** ListApiKeys: lists the account's keys, oldest first. A restricted key lists only itself. */
 export async function listApiKeys(
   request: ListApiKeysRequest,
   call: Call,

@@ -9,7 +9,7 @@ import { replaceToken } from '../rules/project-token.ts';
 import type { Dependencies } from './dependencies.ts';
 import { freshToken } from './shared/fresh-secrets.ts';
 
-/** RegenerateProjectToken: a new token, and the end of the old one. */
+/** RegenerateProjectToken: creates a new token and revokes the old one. */
 export async function regenerateProjectToken(
   { projectId, expectedFingerprint }: RegenerateProjectTokenRequest,
   call: Call,

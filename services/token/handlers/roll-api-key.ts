@@ -13,7 +13,7 @@ import type { Dependencies } from './dependencies.ts';
 import { changeKey } from './shared/change-key.ts';
 import { freshKeySecret } from './shared/fresh-secrets.ts';
 
-/** RollApiKey: a new secret under the same id. */
+/** RollApiKey: creates a new secret under the same id. */
 export async function rollApiKey(
   { keyId, overlap, etag }: RollApiKeyRequest,
   call: Call,

@@ -13,7 +13,10 @@ import { applyUpdate, checkExpiresLater, expiryOf, namedFields } from '../rules/
 import type { Dependencies } from './dependencies.ts';
 import { changeKey } from './shared/change-key.ts';
 
-/** UpdateApiKey: narrowing always, widening within the calling key. */
+/**
+ * UpdateApiKey: changes a key. Narrowing is always allowed; a widened key must lie within the
+ * calling key.
+ */
 export async function updateApiKey(
   { apiKey, updateMask }: UpdateApiKeyRequest,
   call: Call,
@@ -28,7 +31,7 @@ export async function updateApiKey(
     decide: ({ key, occasion }) => {
       const settings = applyUpdate(key, apiKey, named);
       checkEtag(apiKey.etag, key.revision);
-      // Its present expiry may be written back with other changes, also once it has passed.
+      // A request may repeat the present expiry with other changes, even after it has passed.
       if (expiryOf(settings) !== expiryOf(key)) {
         checkExpiresLater(settings.expireTime, occasion.now);
       }

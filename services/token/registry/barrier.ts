@@ -3,21 +3,21 @@ import type { BarrierReport, StoredLease } from './messages.ts';
 import type { ReceivedAcknowledgements } from './received-acknowledgements.ts';
 
 /**
- * One call of AwaitBarrier: first the requirement is durable, then the leases are listed, then
- * those without an acknowledgement are waited for, at most L. A lease that is acquired or renewed
- * after the requirement reads it and gets no read lease without it.
+ * One call of AwaitBarrier. It makes the requirement durable, then lists the leases, then waits for
+ * those without an acknowledgement, at most L. A lease that is acquired or renewed after the
+ * requirement is durable reads it, and gets no read lease below it.
  */
 export class Barrier {
   readonly positions: Positions;
   readonly #startedMs: number;
-  /** When the requirement was known to be durable, by the monotonic clock. */
+  /** Time at which the requirement was known to be durable, by the monotonic clock. */
   #durableMs: number | undefined;
   #silent: Map<string, StoredLease> | undefined;
   #guards = 0;
   #acknowledged = 0;
   #leaseMs: number;
 
-  /** `leaseMs` is this replica's own; another one's may be longer. */
+  /** `leaseMs` of this replica. Other replicas may use a longer one. */
   constructor(positions: Positions, nowMs: number, leaseMs: number) {
     this.positions = positions;
     this.#startedMs = nowMs;
@@ -32,7 +32,7 @@ export class Barrier {
     return this.#silent !== undefined;
   }
 
-  /** A list requested after the requirement was durable. */
+  /** Takes a list that was requested after the requirement was durable. */
   listed(leases: readonly StoredLease[], received: ReceivedAcknowledgements): void {
     for (const lease of leases) this.#leaseMs = Math.max(this.#leaseMs, lease.leaseMs);
     if (this.#silent === undefined) {
@@ -46,13 +46,14 @@ export class Barrier {
     const present = new Map(leases.map((lease) => [lease.id, lease]));
     for (const id of silent.keys()) {
       const lease = present.get(id);
-      // Gone: released by its guard, or dead; either way no read lease is left.
+      // The lease was released by its guard, or was dead. In both cases it has no read lease any
+      // more.
       if (lease === undefined) silent.delete(id);
       else silent.set(id, lease);
     }
   }
 
-  /** Looks whether this lease has acknowledged by now; without an id at all of them. */
+  /** Checks whether this lease has acknowledged by now; without an id, checks all leases. */
   look(received: ReceivedAcknowledgements, leaseId?: string): void {
     const silent = this.#silent;
     if (silent === undefined) return;
@@ -65,7 +66,7 @@ export class Barrier {
     }
   }
 
-  /** The report once nobody is waited for any more. */
+  /** Returns the report when the barrier waits for no lease any more. */
   finish(nowMs: number): BarrierReport | undefined {
     const silent = this.#silent;
     if (silent === undefined) return undefined;
@@ -79,7 +80,7 @@ export class Barrier {
     };
   }
 
-  /** When every read lease that lacks the change is over, by the monotonic clock. */
+  /** Time at which every read lease without the change has ended, by the monotonic clock. */
   get deadlineMs(): number {
     return (this.#durableMs ?? Number.POSITIVE_INFINITY) + this.#leaseMs;
   }

@@ -3,8 +3,8 @@ import type { Protections } from '@silo/guard/core/protections.ts';
 import type { Position } from '@silo/log/position.ts';
 
 /**
- * What each source is known to have committed: a lower bound, from what sources require, broadcast
- * and answer. A guard's position is accepted only within it.
+ * The positions that each source is known to have committed. They are lower bounds, from the
+ * sources' requirements, broadcasts and log heads. A guard's position is accepted only within them.
  */
 export class Committed {
   readonly #protections: Protections;
@@ -14,14 +14,14 @@ export class Committed {
     this.#protections = protections;
   }
 
-  /** A source has committed this. Whether that is news. */
+  /** Records positions that sources have committed. Returns whether they are news. */
   learn(positions: Positions): boolean {
     const before = this.#known;
     this.#known = laterOf(before, positions);
     return sources.some((source) => this.#known[source] !== before[source]);
   }
 
-  /** Whether a source's log holds this place, in its present incarnation. */
+  /** Whether a source's log contains this position, in its present incarnation. */
   holds(source: Source, claim: Position): boolean {
     const known = this.#known[source];
     const { incarnation, sequence } = claim;
@@ -31,7 +31,7 @@ export class Committed {
     return !this.#protections['committed-positions'] || sequence <= known.sequence;
   }
 
-  /** The sources of which a place is claimed that is not known to be there. */
+  /** Returns the sources for which the claimed position is not known to exist. */
   beyond(claims: Positions): Source[] {
     return sources.filter((source) => {
       const claim = claims[source];
@@ -39,7 +39,7 @@ export class Committed {
     });
   }
 
-  /** The claims that are possible. */
+  /** Returns the claims whose positions are known to exist. */
   accepted(claims: Positions): Positions {
     const accepted: Positions = { ...claims };
     for (const source of this.beyond(claims)) delete accepted[source];

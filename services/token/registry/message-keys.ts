@@ -8,16 +8,19 @@ import { forgetOldest } from '@silo/runtime/forget-oldest.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { MessageKeyStore, StoredBroadcastKey } from '../store/message-keys.ts';
 
-/** Secrets that are kept at most. */
+/** Limit of the cached secrets. */
 const secretsMax = 10_000;
 
-/** When broadcast keys change hands. */
+/** The times at which broadcast keys are created and used. */
 export type RotationSettings = {
-  /** A new key is made when the newest is that old. */
+  /** Age of the newest key at which a replica creates the next one. */
   rotateMs: number;
-  /** So long a key is handed out before anybody signs with it: every guard has renewed by then. */
+  /**
+   * Time for which a key is only distributed before anybody signs with it. By then every guard has
+   * renewed its lease and has the key.
+   */
   signAfterMs: number;
-  /** So often a replica looks for the keys of others. */
+  /** Interval at which a replica reads the keys that other replicas have created. */
   refreshMs: number;
 };
 
@@ -30,15 +33,15 @@ const rotationDefault: RotationSettings = {
 type Loaded = { root: KeyObject; keys: readonly StoredBroadcastKey[]; atMs: number };
 
 /**
- * The keys of messages on NATS as one replica of the registry hands them out. Ages are the
- * measured by the database: no clock of a service is compared with another's.
+ * Distributes the keys of NATS messages, as one replica of the registry. The database measures the
+ * ages of keys, so the clocks of two services are never compared.
  */
 export class MessageKeeper {
   readonly #store: MessageKeyStore;
   readonly #rotation: RotationSettings;
   readonly #clock: Clock;
   readonly #log: Log;
-  /** Secrets of leases, which are needed for every acknowledgement. The root never changes. */
+  /** Cached secrets of leases: every acknowledgement requires one. Their root never changes. */
   readonly #secrets = new Map<string, KeyObject>();
   #loaded: Loaded | undefined;
 
@@ -56,13 +59,14 @@ export class MessageKeeper {
   }
 
   /**
-   * What the holder of a lease is given. Rejects with DEPENDENCY_UNAVAILABLE where it is unknown.
+   * Returns the keys for the holder of a lease. Rejects with DEPENDENCY_UNAVAILABLE if they are
+   * unknown.
    */
   async keysOf(leaseId: string): Promise<MessageKeys> {
     const loaded = await this.#current();
     const usable = this.#usable(loaded);
     const { signAfterMs } = this.#rotation;
-    // Where there is no older one, nobody has another key to sign with.
+    // If there is no older key, nobody can have another key to sign with.
     const signing = usable.find(({ ageMs }) => ageMs >= signAfterMs) ?? usable.at(-1);
     return {
       acknowledgementSecret: derive(loaded.root, leaseId),
@@ -73,7 +77,9 @@ export class MessageKeeper {
     };
   }
 
-  /** The secret of a lease's acknowledgements; undefined until the store has answered once. */
+  /**
+   * Returns the secret of a lease's acknowledgements; undefined until the store has responded once.
+   */
   secretOf(leaseId: string): KeyObject | undefined {
     if (this.#loaded === undefined) return undefined;
     const known = this.#secrets.get(leaseId);
@@ -84,7 +90,9 @@ export class MessageKeeper {
     return secret;
   }
 
-  /** The secret of a broadcast key, for the registry's own reading of event batches. */
+  /**
+   * Returns the secret of a broadcast key, with which the registry itself verifies event batches.
+   */
   broadcastSecret(keyId: string): KeyObject | undefined {
     if (this.#loaded === undefined) return undefined;
     const key = this.#usable(this.#loaded).find(({ id }) => id === keyId);
@@ -96,7 +104,7 @@ export class MessageKeeper {
     return 2 * (rotateMs + signAfterMs);
   }
 
-  /** The keys that have not expired, newest first, as old as they are now. */
+  /** Returns the keys that have not expired, newest first, with their present age. */
   #usable({ keys, atMs }: Loaded): StoredBroadcastKey[] {
     const sinceMs = this.#clock.monotonicMs() - atMs;
     return keys
@@ -104,7 +112,10 @@ export class MessageKeeper {
       .filter(({ ageMs }) => ageMs < this.#lifeMs);
   }
 
-  /** Costs I/O only once in a while; an answer that is old by then is still good for hours. */
+  /**
+   * Returns the loaded keys at once, and reads them again in the background after `refreshMs`. Keys
+   * that are outdated by then are still valid for hours.
+   */
   async #current(): Promise<Loaded> {
     const loaded = this.#loaded;
     if (loaded === undefined) return await this.#load(undefined);

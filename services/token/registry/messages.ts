@@ -13,24 +13,26 @@ export type StoredLease = {
   version: number;
   acknowledged: Positions;
   /**
-   * The longest L that any of its read leases was granted under: replicas may be set differently.
+   * The longest L under which any of its read leases was granted: replicas may have different
+   * settings.
    */
   leaseMs: number;
 };
 
 /**
- * What the store does, each in one majority-durable step:
- * - `insertLease`: a new lease, version 0; changes nothing if there is one of that id, or was one
- *   that is released. Yields whether there is one of this owner.
- * - `renewLease`: version + 1, the later of both acknowledgements and the longer `leaseMs`; with
- *   `owner`, only if the lease is theirs. Yields whether there is such a lease.
- * - `readRequirement`: what is required, at least as new as the last `renewLease` that was known
- *   to be done before the request: all that was durable before that lease was written.
- * - `raiseRequirement`: the later of each position; done only when durable.
- * - `listLeases`: all leases, at least as new as every write known before the request.
- * - `releaseLease`: ends a lease, also one that is yet to be inserted: an Acquire may be carried out
- *   after the Release. With `owner`, only if the lease is theirs.
- * - `deleteLease`: with `version`, only if it still has that.
+ * The operations of the store. Each is one step that is durable at a majority:
+ * - `insertLease`: inserts a lease with version 0. Changes nothing if the id exists already, or was
+ *   released. Yields whether this owner has a lease with this id.
+ * - `renewLease`: increments the version, and keeps the later acknowledgements and the longer
+ *   `leaseMs`. With `owner`, requires that the lease belongs to this owner. Yields whether there is
+ *   such a lease.
+ * - `readRequirement`: reads the requirement. It includes every requirement that was durable before
+ *   the last `renewLease` whose completion was known before this request.
+ * - `raiseRequirement`: raises the requirement to the later of each position. Done only when durable.
+ * - `listLeases`: lists all leases, at least as new as every write known before the request.
+ * - `releaseLease`: ends a lease, even one that is inserted later: an Acquire may be carried out
+ *   after the Release. With `owner`, requires that the lease belongs to this owner.
+ * - `deleteLease`: deletes a lease. With `version`, only if it still has this version.
  * - `readHead`: reads the head of a source's log.
  */
 export type StoreOperation =
@@ -49,7 +51,7 @@ export type StoreOperation =
   | { kind: 'deleteLease'; leaseId: string; version: number | undefined }
   | { kind: 'readHead'; source: Source };
 
-/** What came of an operation. `failed`: or nobody knows. */
+/** The result of an operation. `failed`: it failed, or its outcome is unknown. */
 export type StoreResult =
   | { kind: 'done' }
   | { kind: 'failed' }
@@ -58,29 +60,32 @@ export type StoreResult =
   | { kind: 'head'; head: Position }
   | { kind: 'leases'; leases: readonly StoredLease[] };
 
-/** What became of a barrier; the counts are leases. */
+/** The report of a barrier. The counts are numbers of leases. */
 export type BarrierReport = {
   positions: Positions;
   guards: number;
   acknowledged: number;
-  /** Those that stayed silent until every read lease without the change was over. */
+  /** Leases that had not acknowledged when every read lease without the change had ended. */
   expired: number;
   elapsedMs: number;
 };
 
 /**
- * The calls that a replica takes; each may be repeated. Lease ids are made by guards, once each;
- * `owner` is the identity in the caller's certificate.
+ * The calls that a replica takes. Each may be repeated. Guards generate lease ids, and use each
+ * once; `owner` is the identity in the caller's certificate.
  */
 export type RegistryCall =
   | { kind: 'acquire'; leaseId: string; owner: string; guardName: string }
   | { kind: 'renew'; leaseId: string; owner: string; applied: Positions; acknowledged: Positions }
   | { kind: 'release'; leaseId: string; owner: string }
-  /** Of a source's relay: the requirement alone, so that a revoke whose RPC died is bounded. */
+  /**
+   * Raises the requirement only. A source's relay sends it, so that a revocation takes effect in
+   * bounded time even if its RPC failed.
+   */
   | { kind: 'require'; positions: Positions }
   | { kind: 'awaitBarrier'; positions: Positions };
 
-/** What a guard has acknowledged, and what it had applied by then. */
+/** The positions that a guard has acknowledged, and those that it had applied by then. */
 export type AcknowledgedMessage = {
   leaseId: string;
   guardName: string;
@@ -91,19 +96,19 @@ export type AcknowledgedMessage = {
 /** The inputs of a replica. */
 export type RegistryInput =
   | { kind: 'call'; callId: number; call: RegistryCall }
-  /** The caller waits no more. */
+  /** The caller does not wait any more. */
   | { kind: 'abandon'; callId: number }
-  /** On core NATS, received by every replica, which has found it authentic. */
+  /** Received on core NATS by every replica, which has authenticated it. */
   | ({ kind: 'acknowledged' } & AcknowledgedMessage)
-  /** A source has broadcast events up to there. */
+  /** A source has broadcast events up to these positions. */
   | { kind: 'committed'; positions: Positions }
   | { kind: 'stored'; operationId: number; result: StoreResult }
   | { kind: 'tick' };
 
-/** The answer to a call. `failed`: UNAVAILABLE; of a barrier PROPAGATION_UNCONFIRMED. */
+/** The reply to a call. `failed` becomes UNAVAILABLE, and PROPAGATION_UNCONFIRMED for a barrier. */
 export type RegistryReply =
   | { kind: 'acquired'; numbers: LeaseNumbers }
-  /** The lease of that id is released, or belongs to another certificate. */
+  /** The lease with that id is released, or belongs to another certificate. */
   | { kind: 'taken' }
   | { kind: 'renewed'; answer: RenewAnswer }
   | { kind: 'released' }
@@ -111,9 +116,9 @@ export type RegistryReply =
   | { kind: 'passed'; report: BarrierReport }
   | { kind: 'failed' };
 
-/** What a replica wants done, at once. */
+/** An action that the replica's shell performs at once. */
 export type RegistryAction =
-  /** A guard sent a position that is not accepted: for metrics and log. */
+  /** A guard sent a position that is not accepted. For metrics and the log. */
   | { kind: 'claimRejected'; leaseId: string; why: 'beyond_log' | 'beyond_applied' }
   | { kind: 'store'; operationId: number; operation: StoreOperation }
   | { kind: 'reply'; callId: number; reply: RegistryReply };

@@ -2,25 +2,27 @@ import { haveReached, laterOf, type Positions } from '@silo/guard/core/position.
 import type { Committed } from './committed-positions.ts';
 import type { StoredLease } from './messages.ts';
 
-/** Leases that are remembered before a list has shown them, at most. */
+/** Limit of the leases that are remembered before a list contains them. */
 const unlistedMax = 10_000;
-/** Claims of one lease that are remembered until the source has committed as much, at most. */
+/** Limit of the claims of one lease that are remembered until the source has committed as much. */
 const unconfirmedMax = 4;
 
-/** The acknowledgements of one lease: the accepted part, and the latest claims beyond it. */
+/** The acknowledgements of one lease: the accepted positions, and the latest claims beyond them. */
 type Received = { accepted: Positions; unconfirmed: readonly Positions[] };
 
 /**
  * The acknowledgements that this replica received, by lease. A message may arrive before the
- * replica knows that the source has committed as much, and after a newer one: each claim counts
- * from when it is known to be in the log.
+ * replica knows that the source has committed as much, and after a newer message. Each claim counts
+ * as soon as its position is known to be in the log.
  */
 export class ReceivedAcknowledgements {
   readonly #byLease: boolean;
   readonly #committed: Committed;
   readonly #received = new Map<string, Received>();
 
-  /** `byLease` false: by the guard's name (control runs). */
+  /**
+   * If `byLease` is false, acknowledgements count for all leases of a guard's name (control runs).
+   */
   constructor(byLease: boolean, committed: Committed) {
     this.#byLease = byLease;
     this.#committed = committed;
@@ -46,7 +48,7 @@ export class ReceivedAcknowledgements {
   }
 
   /**
-   * Whether a lease has acknowledged what is required, by its document or by a received
+   * Whether a lease has acknowledged the requirement, in its document or by a received
    * acknowledgement.
    */
   isAcknowledged(lease: StoredLease, required: Positions): boolean {
@@ -55,7 +57,7 @@ export class ReceivedAcknowledgements {
     return haveReached(laterOf(lease.acknowledged, accepted), required);
   }
 
-  /** Forgets leases that a list no longer shows. */
+  /** Forgets the leases that a list does not contain any more. */
   keep(leases: readonly StoredLease[]): void {
     const present = new Set(leases.map((lease) => (this.#byLease ? lease.id : lease.guardName)));
     for (const key of this.#received.keys()) if (!present.has(key)) this.#received.delete(key);

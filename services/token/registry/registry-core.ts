@@ -19,12 +19,12 @@ import { ObservedLeases } from './observed-leases.ts';
 import { ReceivedAcknowledgements } from './received-acknowledgements.ts';
 import { checkRegistrySettings, type RegistrySettings } from './settings.ts';
 
-/** What goes on when an operation of the store has ended. */
+/** Continues after an operation of the store has ended. */
 type Continue = (result: StoreResult, now: Reading) => void;
 
 /**
- * One replica of the lease registry and barrier as a pure state machine (design §5) over a durable
- * store that all replicas share. It keeps nothing that may not be lost.
+ * One replica of the lease registry and the barrier as a pure state machine (docs/consistency.md),
+ * over a durable store that all replicas share. Its own state may be lost at any time.
  */
 export class RegistryCore {
   readonly #settings: RegistrySettings;
@@ -40,7 +40,7 @@ export class RegistryCore {
   #nextListMs = 0;
   #actions: RegistryAction[] = [];
 
-  /** Throws RangeError for settings that could not work. */
+  /** Throws RangeError for invalid settings. */
   constructor(settings: RegistrySettings, protections: Protections = allProtections) {
     checkRegistrySettings(settings);
     this.#settings = settings;
@@ -53,7 +53,7 @@ export class RegistryCore {
     this.#received = new ReceivedAcknowledgements(isByLease, this.#committed);
   }
 
-  /** When the next tick is due, by the monotonic clock. */
+  /** Time at which the next tick is due, by the monotonic clock. */
   wakeMonotonicMs(): number {
     const nextListMs = this.#isListing ? Number.POSITIVE_INFINITY : this.#nextListMs;
     let wakeMs = Math.min(nextListMs, this.#observed.nextDeadMs());
@@ -63,7 +63,9 @@ export class RegistryCore {
     return wakeMs;
   }
 
-  /** Takes one input, with the clocks read in the same turn. Answers what is to be done. */
+  /**
+   * Takes one input, with clocks that were read in the same turn. Returns the actions to perform.
+   */
   step(input: RegistryInput, now: Reading): RegistryAction[] {
     switch (input.kind) {
       case 'call':
@@ -97,13 +99,15 @@ export class RegistryCore {
     for (const barrier of this.#barriers.values()) barrier.look(this.#received, only);
   }
 
-  /** A source has committed this: positions up to it are accepted from now on. */
+  /**
+   * Records positions that sources have committed. From now on, positions up to them are accepted.
+   */
   #learn(positions: Positions): void {
     if (!this.#committed.learn(positions)) return;
     for (const barrier of this.#barriers.values()) barrier.look(this.#received);
   }
 
-  /** Of each source, what is acknowledged if it is applied too; else nothing. */
+  /** Returns each acknowledged position that is applied, too, and omits the others. */
   #withinApplied(leaseId: string, acknowledged: Positions, applied: Positions): Positions {
     if (!this.#protections['acknowledged-within-applied']) return acknowledged;
     const within: Positions = {};
@@ -117,8 +121,8 @@ export class RegistryCore {
   }
 
   /**
-   * Continues with the accepted positions. Nearly always they are known to be true, by what
-   * sources require and broadcast; otherwise the sources are queried.
+   * Continues once it is known which claimed positions exist. Nearly always requirements and
+   * broadcasts of the sources have shown that already; otherwise the heads of their logs are read.
    */
   #accept(leaseId: string, claims: Positions, then: () => void): void {
     const beyond = this.#committed.beyond(claims);
@@ -185,8 +189,8 @@ export class RegistryCore {
   }
 
   /**
-   * First the lease, then the requirement: a barrier that lists the leases before this one is
-   * written has made its requirement durable before, so that it is read here.
+   * Writes the lease first and then reads the requirement. A barrier that has listed the leases
+   * before this write has made its requirement durable before, so this read returns it.
    */
   #renew(callId: number, call: Extract<RegistryCall, { kind: 'renew' }>): void {
     const { leaseId, applied, acknowledged } = call;
@@ -217,7 +221,7 @@ export class RegistryCore {
     });
   }
 
-  /** Whether a renewal can go on; if not, it is answered. */
+  /** Whether a renewal can continue. If not, sends the reply. */
   #isUsable(callId: number, result: StoreResult): boolean {
     if (result.kind === 'failed') this.#reply(callId, { kind: 'failed' });
     else if (result.kind === 'found' && !result.isFound) {
@@ -234,7 +238,7 @@ export class RegistryCore {
     this.#reply(callId, { kind: 'renewed', answer });
   }
 
-  /** Whose lease it must be. */
+  /** Returns the owner that the lease must have. */
   #ownerOf({ owner }: { owner: string }): string | undefined {
     return this.#protections['lease-of-its-owner'] ? owner : undefined;
   }
@@ -272,7 +276,9 @@ export class RegistryCore {
     });
   }
 
-  /** The guards that have not acknowledged are unknown: never a success. */
+  /**
+   * Fails a barrier. It is unknown which guards have not acknowledged, so this is never a success.
+   */
   #failBarrier(callId: number): void {
     if (this.#barriers.delete(callId)) this.#reply(callId, { kind: 'failed' });
   }
@@ -303,7 +309,7 @@ export class RegistryCore {
     if (now.monotonicMs >= this.#nextListMs && !this.#isListing) this.#list(now);
   }
 
-  /** Looks for acknowledgements that other replicas received, and for dead leases. */
+  /** Lists the leases, to find acknowledgements that other replicas received, and dead leases. */
   #list(now: Reading): void {
     this.#isListing = true;
     this.#nextListMs = now.monotonicMs + this.#settings.sweepMs;

@@ -38,7 +38,10 @@ import { RegistryCore } from './registry-core.ts';
 import type { RegistrySettings } from './settings.ts';
 
 const lookAgainMs = 20;
-/** A source that does not respond by then is queried at the next renewal. */
+/**
+ * Deadline for reading the head of a source's log. A source that misses it is queried at the next
+ * renewal.
+ */
 const headWithinMs = 500;
 
 type Reply<Kind extends RegistryReply['kind']> = Extract<RegistryReply, { kind: Kind }>;
@@ -50,7 +53,7 @@ type Options = {
   nats: NatsLink;
   /** The sources' logs, for the committed positions. */
   logs: GuardLinks['logs'];
-  /** Of the events: it selects the acknowledgements. */
+  /** The prefix of the events' subjects, which selects the acknowledgements. */
   subjectPrefix: string;
   settings: RegistrySettings;
   log: Log;
@@ -58,7 +61,7 @@ type Options = {
 
 /**
  * One replica of the registry: connects its pure core to the store, to NATS and to the clocks. Any
- * number of them work side by side over one store.
+ * number of replicas work concurrently over one store.
  */
 export function openRegistry(options: Options): LocalRegistry {
   return new RegistryReplica(options);
@@ -75,7 +78,9 @@ class RegistryReplica implements LocalRegistry {
   readonly #readHead: Record<Source, () => Promise<Position>>;
   readonly #alarm = new Alarm(() => this.#step({ kind: 'tick' }));
   readonly #calls = new Map<number, (reply: RegistryReply) => void>();
-  /** Acknowledgements of this turn, by lease: guards acknowledge many events at once. */
+  /**
+   * Acknowledgements that arrived in this turn, by lease. Guards acknowledge many events at once.
+   */
   readonly #received = new Map<string, AcknowledgedMessage>();
   #lastCallId = 0;
   #isDisposed = false;
@@ -106,7 +111,8 @@ class RegistryReplica implements LocalRegistry {
         findSecret: (leaseId) => keys.secretOf(leaseId),
       }),
     );
-    // What sources broadcast is committed: so it is known without a call to them.
+    // Sources broadcast committed events only, so these positions are known without a call to the
+    // sources.
     this.#subscriptions.use(
       subscribeBroadcasts(nats, {
         ...{ subjectPrefix, services: sources, onIgnored, log },
@@ -181,7 +187,7 @@ class RegistryReplica implements LocalRegistry {
     this.#alarm[Symbol.dispose]();
   }
 
-  /** Resolves with the reply of that kind; the only other one is a failure. */
+  /** Resolves with the reply of this kind. The only other possible reply is a failure. */
   #call<Kind extends RegistryReply['kind']>(
     call: RegistryCall,
     kind: Kind,
@@ -212,7 +218,8 @@ class RegistryReplica implements LocalRegistry {
     for (const input of inputs) {
       for (const action of this.#core.step(input, readClocks())) this.#perform(action);
     }
-    // It looks at every lease: once is enough for all acknowledgements of a turn.
+    // The next wake-up depends on every lease, so it is computed once for all acknowledgements of a
+    // turn.
     this.#alarm.setFor(this.#core.wakeMonotonicMs());
   }
 

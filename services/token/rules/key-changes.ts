@@ -6,10 +6,10 @@ import { keyCreated, keyRevoked, keyUpdated, type Occasion } from '../events.ts'
 import type { KeyDocument, KeySecret } from '../store/documents.ts';
 import { rollSecrets, secretExpiry } from './key-secrets.ts';
 
-/** An event of a key, emitted in the transaction of the change. */
+/** An event of a key, which is emitted in the transaction of the change. */
 export type KeyEvent = { event: string; subject: string; body: unknown };
 
-/** The change of a key, and its events. `after` undefined: the key is deleted. */
+/** The change of a key with its events. `after` undefined: the key is deleted. */
 export type KeyChange = { after: KeyDocument | undefined; events: KeyEvent[] };
 
 /** The fields of a key that its owner sets. */
@@ -18,7 +18,7 @@ export type KeySettings = Pick<
   'name' | 'scopes' | 'organizationIds' | 'projectIds' | 'expireTime'
 >;
 
-/** A new key with the one secret. */
+/** Creates a key with this secret. */
 export function newKey(
   init: KeySettings & { id: string; accountId: string; secret: KeySecret },
   occasion: Occasion,
@@ -32,7 +32,7 @@ export function newKey(
   return { key, event: keyCreated(key, occasion) };
 }
 
-/** Other settings; undefined where nothing is different. */
+/** Changes settings. Returns undefined if none changes. */
 export function updateKey(
   key: KeyDocument,
   settings: KeySettings,
@@ -48,8 +48,9 @@ export function updateKey(
 }
 
 /**
- * Whether an update takes access from nobody: it only widens. Whatever it names and finds to be so
- * already may have been narrowed to that by a call that is still waiting for it to spread.
+ * Whether an update ends nobody's access because it only widens. A field that the update names and
+ * that has the given value already may have been narrowed by a call that still waits for its
+ * barrier.
  */
 export function keepsAccess(
   before: KeySettings,
@@ -62,7 +63,7 @@ export function keepsAccess(
   return exceeds(before, after) === undefined && named.every(isSettled);
 }
 
-/** Disabled or enabled; undefined where it is so already. */
+/** Disables or enables a key. Returns undefined if it has this state already. */
 export function setDisabled(
   key: KeyDocument,
   disabled: boolean,
@@ -73,7 +74,7 @@ export function setDisabled(
   return updated({ ...key, disabled }, [change], occasion);
 }
 
-/** A new secret under the same id; the old one works on for `overlapMs`. */
+/** Replaces the secret under the same id. The old one stays valid for `overlapMs`. */
 export function rollKey(
   key: KeyDocument,
   fresh: KeySecret,
@@ -90,12 +91,12 @@ export function rollKey(
   return { after: rolled.after, events: [...events, ...rolled.events] };
 }
 
-/** The end of a key and of all its secrets. */
+/** Ends a key with all its secrets. */
 export function deleteKey(key: KeyDocument, occasion: Occasion): KeyChange {
   return { after: undefined, events: revoked(key, key.secrets, '', occasion) };
 }
 
-/** Whether the secret that the caller called with cannot do it again, or works less long. */
+/** Whether the caller's secret can no longer make this call, or expires earlier than before. */
 export function endsCaller(
   caller: KeyFact,
   callerHash: Uint8Array,
@@ -114,7 +115,7 @@ function updated(key: KeyDocument, changes: FieldChange[], occasion: Occasion): 
   return { after, events: [keyUpdated(after, changes, occasion)] };
 }
 
-/** One event for each ended secret; each is one revision. */
+/** Creates one event for each ended secret. Each event has its own revision. */
 function revoked(
   key: KeyDocument,
   ended: readonly KeySecret[],
@@ -127,7 +128,7 @@ function revoked(
   });
 }
 
-/** The settings as texts, by their names in the public API. */
+/** Returns the settings as texts, by their names in the public API. */
 function describe(settings: KeySettings): Record<string, string> {
   return {
     name: settings.name,

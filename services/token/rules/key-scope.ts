@@ -4,34 +4,41 @@ import { holdsScope } from '@silo/access/scopes.ts';
 import { errors } from '@silo/errors/errors.ts';
 import type { KeyFact } from '@silo/protos/gen/silo/token/internal/v1/fact_service.ts';
 
-/** When a key's time is over; undefined: never. */
+/** Time at which a key expires; undefined: never. */
 export type Expiry = Pick<Reach, 'expireTime'>;
 
-/** Whether the caller may make, enable or roll such a key: refuses with KEY_EXCEEDS_CALLER. */
+/**
+ * Checks that the caller may create, enable or roll such a key. Refuses with KEY_EXCEEDS_CALLER.
+ */
 export function checkWithinCaller(requested: Reach, caller: Reach): void {
   const beyond = exceeds(requested, caller);
   if (beyond !== undefined) throw errors.keyExceedsCaller(beyond);
 }
 
-/** What must stay within the caller: the reach that a change widens to. Narrowing is always allowed. */
+/**
+ * Returns the reach that must lie within the caller: the new reach if the change widens the key;
+ * undefined if it only narrows it, which is always allowed.
+ */
 export function widenedTo(before: Reach, after: Reach): Reach | undefined {
   return exceeds(after, before) === undefined ? undefined : reachOf(after);
 }
 
-/** How far a key reaches, without the rest of it. */
+/** Returns the reach of a key without its other fields. */
 export function reachOf({ scopes, organizationIds, projectIds, expireTime }: Reach): Reach {
   return { scopes, organizationIds, projectIds, expireTime };
 }
 
-/** Whether the caller may know of a key: of its own account, and if restricted only of itself. */
+/**
+ * Whether the caller may see a key: a key of its own account, and only itself if it is restricted.
+ */
 export function isVisible(caller: KeyFact, key: { _id: string; accountId: string }): boolean {
   if (key.accountId !== caller.accountId) return false;
   return !isRestricted(caller) || key._id === caller.keyId;
 }
 
 /**
- * What the calling key is when the change is decided. Refuses with TOKEN_INVALID or SCOPE_REQUIRED
- * where it has been ended or narrowed since the call came in.
+ * Returns the calling key at the time of the decision. Refuses with TOKEN_INVALID or SCOPE_REQUIRED
+ * if it was ended or narrowed after the call arrived.
  */
 export function checkStillCaller(caller: KeyFact | undefined, now: Date): KeyFact {
   if (!isLive(caller, now)) throw errors.tokenInvalid();
@@ -39,12 +46,12 @@ export function checkStillCaller(caller: KeyFact | undefined, now: Date): KeyFac
   return caller;
 }
 
-/** Whether its time is over. */
+/** Whether a key has expired. */
 export function isExpired({ expireTime }: Expiry, now: Date): boolean {
   return expireTime !== undefined && expireTime <= now;
 }
 
-/** Refuses with KEY_EXPIRED what would make a key useful again that has expired. */
+/** Refuses with KEY_EXPIRED to make an expired key valid again. */
 export function checkNotExpired(key: Expiry, now: Date): void {
   if (key.expireTime !== undefined && isExpired(key, now)) throw errors.keyExpired(key.expireTime);
 }

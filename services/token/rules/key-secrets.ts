@@ -1,12 +1,12 @@
-/** The earlier of a key's expiry and its secret's; undefined: it never expires. */
+/** Returns the earlier of a key's expiry and its secret's; undefined: it never expires. */
 export function secretExpiry(keyExpiry?: Date, overlapExpiry?: Date): Date | undefined {
   if (keyExpiry === undefined || overlapExpiry === undefined) return keyExpiry ?? overlapExpiry;
   return keyExpiry < overlapExpiry ? keyExpiry : overlapExpiry;
 }
 
 /**
- * The secrets of a key after a roll, and those that it kills: the new one is current; the one before
- * it works on for `overlapMs`; any older one ends.
+ * Returns the secrets of a key after a roll, and those that the roll ends. The new secret is
+ * current. The one before it stays valid for `overlapMs`. Any older one ends.
  */
 export function rollSecrets<Secret extends { expireTime?: Date | undefined }>(
   secrets: readonly [Secret, ...Secret[]],

@@ -13,14 +13,17 @@ export function settingsOf(apiKey: ApiKey): KeySettings {
   return { name, scopes, organizationIds, projectIds, expireTime };
 }
 
-/** What an update sets (AIP-134): what the mask names; without a mask, what `given` holds. */
+/**
+ * Returns the fields that an update sets (AIP-134): those that the mask names or, without a mask,
+ * those that are not empty in `given`.
+ */
 export function namedFields(given: ApiKey, mask: readonly string[] | undefined): readonly string[] {
   return mask !== undefined && mask.length > 0 ? mask : populated(given);
 }
 
 /**
- * The settings after an update, those that are named taken from `given`. Refuses with INVALID_FIELD
- * where name or scopes would be empty.
+ * Returns the settings after an update: the named ones from `given`, the others unchanged. Refuses
+ * with INVALID_FIELD if the name or the scopes would be empty.
  */
 export function applyUpdate(
   key: KeySettings,
@@ -45,14 +48,14 @@ export function applyUpdate(
   };
 }
 
-/** Refuses with INVALID_FIELD an expiry at which the key would be dead at once. */
+/** Refuses with INVALID_FIELD an expiry that is not in the future. */
 export function checkExpiresLater(expireTime: Date | undefined, now: Date): void {
   if (expireTime === undefined || expireTime > now) return;
   const description = 'must be in the future. To end a key now, delete or disable it';
   throw errors.invalidField([{ field: 'api_key.expire_time', description }]);
 }
 
-/** An expiry in milliseconds, to be compared; undefined: never. */
+/** Returns an expiry in milliseconds, for comparisons; undefined: never. */
 export function expiryOf({ expireTime }: Pick<KeySettings, 'expireTime'>): number | undefined {
   return expireTime?.getTime();
 }

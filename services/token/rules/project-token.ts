@@ -2,19 +2,22 @@ import { errors } from '@silo/errors/errors.ts';
 import { type Occasion, tokenCreated, tokenRevoked } from '../events.ts';
 import type { ProjectDocument } from '../store/documents.ts';
 
-/** A token with the names that it goes by. */
+/** A newly generated token with its hash and fingerprint. */
 export type FreshToken = { hash: Buffer; token: string; fingerprint: string };
 
-/** More of one project are not under way at a time, by far. */
+/**
+ * Limit of the finished migrations that are remembered for a project. It never has nearly as many
+ * in progress at once.
+ */
 const overMax = 10;
 
-/** The change of a project's token, and its events. */
+/** The change of a project's token with its events. */
 export type TokenChange = {
   after: ProjectDocument;
   events: { event: string; subject: string; body: unknown }[];
 };
 
-/** The first token of a project. */
+/** Creates the first token of a project. */
 export function firstToken(projectId: string, fresh: FreshToken, occasion: Occasion): TokenChange {
   return {
     after: { _id: projectId, current: { ...fresh, createTime: occasion.now }, revision: 1 },
@@ -23,8 +26,8 @@ export function firstToken(projectId: string, fresh: FreshToken, occasion: Occas
 }
 
 /**
- * Another token in place of the present one. Refuses with NOT_READY where there is none yet, with
- * FINGERPRINT_MISMATCH where it is not the one that the caller expects ('' expects any).
+ * Replaces the present token. Refuses with NOT_READY if there is none yet, and with
+ * FINGERPRINT_MISMATCH if it is not the one that the caller expects ('' expects any).
  */
 export function replaceToken(
   project: ProjectDocument | undefined,
@@ -54,9 +57,10 @@ export function replaceToken(
 }
 
 /**
- * The token that a migration brings from another region, in place of whatever is here. `revision` is
- * the one that it had there. Undefined where it, or a later one, was adopted before. Where the same token
- * is in use here already, only the migration is noted: its end purges it, if it is cancelled.
+ * Adopts the token that a migration brings from another region, in place of any token here.
+ * `revision` is the token's revision there. Returns undefined if this token or a later one was
+ * adopted before, or if the migration is over. If the same token is in use here already, only notes
+ * the migration: if that is cancelled, its end purges the token.
  */
 export function adoptToken(
   projectId: string,
@@ -71,12 +75,12 @@ export function adoptToken(
   if (project?.over?.includes(migrationId)) return undefined;
   const isOther = adopted !== undefined && adopted.migrationId !== migrationId;
   const over = isOther ? withOver(project, adopted.migrationId) : project?.over;
-  // Where it has come back, subscribers have to know.
+  // If the token has come back, subscribers must receive an event.
   if (project && isSame && !isRetired) {
     if (adopted?.migrationId === migrationId) return undefined;
     return { after: { ...project, adopted: byMigration, ...(over && { over }) }, events: [] };
   }
-  // A late repeat: the token may have been regenerated here since.
+  // This is a late repeat: the token may have been regenerated here since.
   if (adopted?.migrationId === migrationId && brought.revision <= adopted.revision) {
     return undefined;
   }
@@ -84,7 +88,7 @@ export function adoptToken(
   const { fingerprint } = token;
   const events: TokenChange['events'] = [];
   if (current && !isSame) {
-    // The project is no organization's here before it is cut over.
+    // Before the cutover the project belongs to no organization in this region.
     const ended = { projectId, organizationId: '', revision: base + 1 };
     const names = { fingerprint: current.fingerprint, newFingerprint: fingerprint };
     events.push(tokenRevoked({ ...ended, ...names }, occasion));
@@ -105,8 +109,9 @@ export function adoptToken(
 }
 
 /**
- * The end of a project's token in this region: others have to look again, and find the project gone.
- * Undefined where the migration has done so before, or there is none.
+ * Ends the use of a project's token in this region. The event makes guards fetch their facts again
+ * and find that the project is gone. Returns undefined if the migration has done this before or is
+ * over, or if there is no token.
  */
 export function retireToken(
   project: ProjectDocument | undefined,
@@ -120,7 +125,10 @@ export function retireToken(
   return retired(away, project.current, organizationId, occasion);
 }
 
-/** The present token stays known, and subscribers know that its project is not here. */
+/**
+ * Marks the present token as retired. It stays known, and subscribers learn from the event that its
+ * project is not here.
+ */
 function retired(
   project: ProjectDocument,
   { fingerprint }: Pick<FreshToken, 'fingerprint'>,
@@ -136,13 +144,14 @@ function retired(
   };
 }
 
-/** No token, for ever. Undefined where that is so already. */
+/** Purges a project's token permanently. Returns undefined if it is purged already. */
 export function purgeToken(
   projectId: string,
   project: ProjectDocument | undefined,
   occasion: Occasion,
 ): TokenChange | undefined {
-  // What remains keeps a late step of the project's creation from making a token again.
+  // The document that remains prevents a late step of the project's creation from creating a token
+  // again.
   const { now } = occasion;
   if (project === undefined)
     return { after: { _id: projectId, purgeTime: now, revision: 0 }, events: [] };
@@ -159,9 +168,9 @@ export function purgeToken(
 }
 
 /**
- * The end of a migration that is cancelled: its calls bring no token any more. No token where it has
- * brought the present one: a process that was paused purges nothing that a later migration has brought.
- * Undefined where it has ended before.
+ * Ends a cancelled migration: its later calls bring no token. Purges the present token if this
+ * migration brought it, so a process that was paused purges no token of a later migration. Returns
+ * undefined if the migration has ended before.
  */
 export function purgeAdopted(
   projectId: string,
@@ -178,9 +187,9 @@ export function purgeAdopted(
 }
 
 /**
- * The same where the project was in this region before: the present token is kept, whichever migration has
- * brought it, as its captures are passed on. It is retired where that was this one. Undefined where the
- * migration has ended before.
+ * Ends a cancelled migration of a project that was in this region before. Keeps the present token,
+ * whichever migration brought it, because captures that use it are forwarded. Retires it if this
+ * migration brought it. Returns undefined if the migration has ended before.
  */
 export function endAdoption(
   projectId: string,
@@ -193,7 +202,7 @@ export function endAdoption(
   const present = project ?? { _id: projectId, purgeTime: occasion.now, revision: 0 };
   const { current, adopted, isRetired } = present;
   const hasComeBack = !isRetired && adopted?.migrationId === migrationId;
-  // No organization had it here meanwhile.
+  // No organization in this region had the project in the meantime.
   if (current && hasComeBack) return retired({ ...present, over }, current, '', occasion);
   return { after: { ...present, over }, events: [] };
 }
@@ -203,7 +212,7 @@ function withOver(project: ProjectDocument | undefined, migrationId: string): st
   return [...others, migrationId].slice(-overMax);
 }
 
-/** A project that has a token; refuses with NOT_READY one that has none yet. */
+/** Returns a project that has a token. Refuses with NOT_READY if it has none yet. */
 export function presentToken(
   project: ProjectDocument | undefined,
 ): ProjectDocument & { current: NonNullable<ProjectDocument['current']> } {

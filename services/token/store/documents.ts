@@ -1,38 +1,39 @@
 import type { Positions } from '@silo/guard/core/position.ts';
 
-/** The state of one project's token: the one document that every change of it changes. */
+/** The state of one project's token. Every change of the token changes this document. */
 export type ProjectDocument = {
   /** The project's id. */
   _id: string;
   /** Absent once the token is purged. */
   current?: { hash: Buffer; token: string; fingerprint: string; createTime: Date } | undefined;
-  /** When the token was purged; absent before. */
+  /** Time at which the token was purged; absent before. */
   purgeTime?: Date | undefined;
-  /** Counts the events of the token. */
+  /** Number of events of the token. */
   revision: number;
   /**
-   * The last migration that brought a token, and the token's revision in the other region then. A late
-   * repeat of its call changes nothing, and if it is cancelled, its end purges the token: no other
-   * migration's does.
+   * The last migration that brought a token, and the revision that the token had in the other
+   * region then. A late repeat of its call changes nothing. If the migration is cancelled, its end
+   * purges the token; the end of another migration does not.
    */
   adopted?: { migrationId: string; revision: number };
   /**
-   * The last migrations that are over here, whose late calls change nothing: those to this region bring no
-   * token and take no other one's, those from here retire none.
+   * The last migrations that are over in this region. Late calls of migrations to this region bring
+   * no token and replace no other migration's token; late calls of migrations from here retire
+   * none.
    */
   over?: string[];
-  /** The last migration that took the project away, and that it has not come back. */
+  /** The last migration that took the project away. `isRetired` means that it has not come back. */
   retiredBy?: string;
   isRetired?: true;
 };
 
-/** A live project token, by its hash. What is not here is unknown or revoked. */
+/** A live project token, by its hash. A token without such a document is unknown or revoked. */
 export type ProjectTokenDocument = { _id: Buffer; projectId: string };
 
-/** A project token that was revoked, by its hash: it is known whose it was. */
+/** A revoked project token, by its hash, with the project to which it belonged. */
 export type RevokedTokenDocument = { _id: Buffer; projectId: string; revokeTime: Date };
 
-/** One secret of an API key, as far as it is stored. */
+/** One secret of an API key: only those parts that may be stored. */
 export type KeySecret = {
   hash: Buffer;
   masked: string;
@@ -51,16 +52,16 @@ export type KeyDocument = {
   projectIds: string[];
   expireTime?: Date | undefined;
   disabled: boolean;
-  /** The current secret, then, during an overlap, the one before it. */
+  /** The current secret and, during an overlap, the previous one. */
   secrets: [KeySecret, ...KeySecret[]];
-  /** Counts the events of the key. */
+  /** Number of events of the key. */
   revision: number;
   createTime: Date;
   updateTime: Date;
   lastUseTime?: Date | undefined;
 };
 
-/** The fact of one secret: what its key says, written with every change of the key. */
+/** The fact of one secret: what its key allows. Every change of the key writes it, too. */
 export type KeySecretDocument = {
   /** SHA-256 of the secret. */
   _id: Buffer;
@@ -74,15 +75,17 @@ export type KeySecretDocument = {
   disabled: boolean;
 };
 
-/** What every change of an account's keys changes, so that they happen one after another. */
+/**
+ * Every change of an account's keys changes this document, so that they happen one after another.
+ */
 export type AccountDocument = {
   _id: string;
   revision: number;
-  /** The key that the account was created with, which may be deleted since. */
+  /** The key with which the account was created. It may have been deleted since. */
   firstKeyId?: string | undefined;
 };
 
-/** A secret that ended by a call of its own, which may be repeated with it. */
+/** A secret that ended by its own request, which it may repeat. */
 export type EndedKeyDocument = {
   _id: Buffer;
   keyId: string;
@@ -98,26 +101,28 @@ export type LeaseDocument = {
   /** The identity in the certificate that acquired it, such as `service/org`. */
   owner: string;
   guardName: string;
-  /** Counts its renewals. */
+  /** Number of its renewals. */
   version: number;
   acknowledged: Positions;
   leaseMs: number;
-  /** Absent until it is released: from then on the id is never a lease again. */
+  /** Absent until the lease is released. A released id is never a lease again. */
   releaseTime?: Date | undefined;
 };
 
 /** A key that authenticates event batches. */
 export type BroadcastKeyDocument = {
-  /** 1, 2, 3 …: two replicas make the next one once. */
+  /** 1, 2, 3 …, so that two replicas create the next key only once. */
   _id: number;
   keyId: string;
   secret: Buffer;
-  /** By the database's clock. */
+  /** Set by the database's clock. */
   createTime: Date;
 };
 
-/** What the secrets of leases' acknowledgements are derived from: one document. */
+/**
+ * The root from which the secrets of leases' acknowledgements are derived. There is one document.
+ */
 export type LeaseRootDocument = { _id: 'acknowledgements'; secret: Buffer };
 
-/** What every guard must have applied: one document. */
+/** The requirement: the positions that every guard must have applied. There is one document. */
 export type RequirementDocument = { _id: 'required' } & Positions;

@@ -7,8 +7,8 @@ import type { EndedKeyDocument } from './documents.ts';
 const keptMs = 24 * 60 * 60 * 1000;
 
 /**
- * The secrets that ended by a request of their own, or cannot make it any more: for 24 hours they
- * may repeat that one request.
+ * The secrets that were ended by their own request, or that may not make this request any more. For
+ * 24 hours they may repeat that one request.
  */
 export type EndedKeyStore = ReturnType<typeof createEndedKeyStore>;
 
@@ -28,19 +28,19 @@ export function createEndedKeyStore(db: Db) {
       await ended.replaceOne({ _id }, { ...document, expireTime }, { session, upsert: true });
     },
 
-    /** Forgets how these secrets ended: something else has ended them since. */
+    /** Forgets these secrets, because another request has ended them since. */
     async remove({ session }: Transaction, keyHashes: readonly Uint8Array[]): Promise<void> {
       const ids = keyHashes.map((hash) => Buffer.from(hash));
       await ended.deleteMany({ _id: { $in: ids } }, { session });
     },
 
-    /** How a secret ended. No account is given: only the secret itself is known. */
+    /** Returns how a secret ended. Takes no account: the caller knows only the secret. */
     async find(keyHash: Uint8Array, now: Date, signal: AbortSignal): Promise<EndedKey | undefined> {
       const filter = { _id: Buffer.from(keyHash), expireTime: { $gt: now } };
       const found = await reading(ended.findOne(filter, bounded), signal);
       if (found === null) return undefined;
       const { accountId, keyId, requestKey } = found;
-      // Without it, as older versions wrote it, the key may repeat nothing.
+      // Older versions wrote no request key. Such a secret may repeat nothing.
       return requestKey && { accountId, keyId, requestKey };
     },
   };

@@ -12,19 +12,19 @@ import type { AccountDocument, KeyDocument, KeySecret, KeySecretDocument } from 
 /** The transaction of a statement. */
 type InTransaction = Pick<Transaction, 'session'>;
 
-/** Of the uses of many keys at once, which nobody waits for. */
+/** Time limit of a write of the use of many keys, for which no caller waits. */
 const useTimeMaxMs = 10_000;
 
-/** What a live key reaches. */
+/** The reach of a live key. */
 type LiveKeyDocument = Pick<
   KeyDocument,
   '_id' | 'accountId' | 'name' | 'scopes' | 'organizationIds' | 'projectIds'
 >;
 
-/** A key, and when it expires. */
+/** The id and the expiry of a key. */
 export type KeyExpiry = Pick<KeyDocument, '_id' | 'expireTime'>;
 
-/** The API keys with their secrets' facts, always those of one account. */
+/** The API keys with their secrets' facts. All statements concern the keys of one account. */
 export type KeyStore = ReturnType<typeof createKeyStore>;
 
 /** Opens the API keys in the service's database. */
@@ -41,7 +41,7 @@ export function createKeyStore(db: Db) {
   }
 
   return {
-    /** Makes this transaction and every other one that changes keys of the account exclude each other. */
+    /** Makes this transaction conflict with every other one that changes keys of the account. */
     async lockAccount({ session }: InTransaction, accountId: string): Promise<void> {
       await accounts.updateOne(
         { _id: accountId },
@@ -51,7 +51,7 @@ export function createKeyStore(db: Db) {
     },
 
     /**
-     * Notes which key an account that this transaction has locked is created with; false where that is
+     * Notes the first key of an account that this transaction has locked. Returns false if it is
      * noted already.
      */
     async noteFirstKey(
@@ -74,13 +74,15 @@ export function createKeyStore(db: Db) {
       await saveSecrets({ session }, key);
     },
 
-    /** When each of an account's keys expires. */
+    /** Returns the expiry of each of an account's keys. */
     async listExpiries({ session }: InTransaction, accountId: string): Promise<KeyExpiry[]> {
       const projection = { expireTime: 1 };
       return await keys.find<KeyExpiry>({ accountId }, { session, projection }).toArray();
     },
 
-    /** Writes a key that this transaction has read; secrets that it no longer has are dead. */
+    /**
+     * Writes a key that this transaction has read. Secrets that it no longer has become invalid.
+     */
     async save({ session }: InTransaction, key: KeyDocument): Promise<void> {
       const { _id, accountId } = key;
       await keys.replaceOne({ _id, accountId }, key, { session });
@@ -103,7 +105,7 @@ export function createKeyStore(db: Db) {
       return (await keys.findOne({ _id: keyId, accountId }, { session })) ?? undefined;
     },
 
-    /** The fact of one of the account's secrets, in this transaction's snapshot. */
+    /** Returns the fact of one of the account's secrets, from this transaction's snapshot. */
     async findFactIn(
       { session }: InTransaction,
       accountId: string,
@@ -122,7 +124,10 @@ export function createKeyStore(db: Db) {
       return (await reading(query, signal)) ?? undefined;
     },
 
-    /** A page of an account's keys by id, which is the order in which they were made; `only` that one. */
+    /**
+     * A page of an account's keys by id, which is the order of their creation. `only` selects one
+     * key.
+     */
     async listOfAccount(
       accountId: string,
       page: { after?: string | undefined; only?: string | undefined; size: number },
@@ -133,7 +138,10 @@ export function createKeyStore(db: Db) {
       return await readPage(keys.find({ accountId, _id }, bounded).sort({ _id: 1 }), size, signal);
     },
 
-    /** The accounts' keys that are neither disabled nor expired, as of now, by account, in batches. */
+    /**
+     * Returns the accounts' keys that are neither disabled nor expired, as of now, by account, in
+     * batches.
+     */
     liveOfAccounts(
       accountIds: readonly string[],
       now: Date,
@@ -150,12 +158,18 @@ export function createKeyStore(db: Db) {
       return findAsOfNow(keys, filter, { projection, sort: { accountId: 1, _id: 1 }, signal });
     },
 
-    /** The fact of a secret by one linearizable read; undefined: unknown, rolled away or deleted. */
+    /**
+     * Returns the fact of a secret by one linearizable read; undefined: unknown, replaced or
+     * deleted.
+     */
     async readFact(keyHash: Uint8Array, signal: AbortSignal): Promise<KeyFact | undefined> {
       return toFact(await readLinearizable(secrets, { _id: Buffer.from(keyHash) }, { signal }));
     },
 
-    /** Notes that keys were used, by one command, but for those noted after `unlessSince`. */
+    /**
+     * Records the use of keys by one command, except for keys whose last recorded use is after
+     * `unlessSince`.
+     */
     async noteUses(used: readonly UsedKey[], now: Date, unlessSince: Date): Promise<void> {
       const updates = used.map(({ accountId, keyId }) => ({
         updateOne: {

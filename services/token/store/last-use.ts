@@ -12,7 +12,7 @@ export class LastUse {
   readonly #keys: KeyStore;
   readonly #clock: Clock;
   readonly #throttle = new Throttle({ intervalMs, keysMax });
-  /** What the next write stores, by key. */
+  /** The uses that the next write stores, by key. */
   readonly #due = new Map<string, UsedKey>();
   #isWriting = false;
 
@@ -22,9 +22,10 @@ export class LastUse {
   }
 
   /**
-   * Returns at once and writes all uses in one command, with those that come during the write in the
-   * next one: of 10,000 keys at most, the latest. A failed write is not repeated: the next use is
-   * stored a minute later. Each key at most once, and no more keys than ReportKeyUse accepts.
+   * Returns at once. Writes all uses in one command; uses that arrive during a write are in the
+   * next one, which takes the latest 10,000 keys. A failed write is not repeated: the next use is
+   * stored a minute later. `used` has each key at most once, and no more keys than ReportKeyUse
+   * accepts.
    */
   note(used: readonly UsedKey[]): void {
     const nowMs = this.#clock.monotonicMs();

@@ -7,38 +7,38 @@ import type { Db, Document, MongoClient, Timestamp } from 'mongodb';
 import type { StoredLease } from '../registry/messages.ts';
 import type { LeaseDocument, RequirementDocument } from './documents.ts';
 
-/** The guards' leases, and what is required of them. Each operation is durable when it resolves. */
+/** The guards' leases and the requirement. Each operation is durable when it resolves. */
 export type LeaseStore = ReturnType<typeof createLeaseStore>;
 
 /**
- * Statements about one lease that run at once. When the database is slow every guard retries,
- * and they must not take the pool's connections from the calls of people.
+ * Limit of concurrent statements about single leases. If the database is slow, every guard retries.
+ * The retries must not use up the connections that users' calls need.
  */
 const atOnce = 24;
-/** As many guards as that may wait for their turn, with one renewal each. */
+/** Limit of statements that wait for their turn: one renewal each for this number of guards. */
 const waitingMax = 5_000;
 
 /** A renewal that waits for its turn. */
 type WaitingRenewal = { acknowledged: Positions; leaseMs: number; isFound: Promise<boolean> };
 
 /**
- * Opens the leases in the service's database. Until `signal`; each operation is bounded.
- * Requirements and lists requested at the same time share one statement, which begins after all of
- * them were.
+ * Opens the leases in the service's database until `signal`. Each operation is bounded. Concurrent
+ * requests to raise the requirement, to read it or to list the leases share one statement, which
+ * begins after all of them were made.
  */
 export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSignal) {
   const leases = db.collection<LeaseDocument>('guard_leases', collectionOptions);
   const requirements = db.collection<RequirementDocument>('requirements', collectionOptions);
-  /** Required for good, as this process knows: requirements never fall. */
+  /** The requirement that this process knows to be durable. Requirements never fall. */
   let durable: Positions = {};
   let knownTime: Timestamp | undefined;
   const inTurn = limit({ atOnce, waitingMax });
-  /** By owner and lease. */
+  /** The waiting renewals, by owner and lease. */
   const renewals = new Map<string, WaitingRenewal>();
 
   /**
-   * Runs a statement that sees everything that an earlier one of these wrote or saw, whichever
-   * server answers: a primary that was deposed cannot reach that time at a majority any more.
+   * Runs a statement that sees everything that earlier such statements wrote or saw, whichever
+   * server responds: a deposed primary cannot reach that time with a majority any more.
    */
   async function causally<T>(statement: (options: Causal) => Promise<T>): Promise<T> {
     const session = client.startSession({ causalConsistency: true });
@@ -71,7 +71,7 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       await write();
     } catch (error) {
       if (!isDuplicateKey(error)) throw error;
-      await write(); // another process made the document meanwhile
+      await write(); // another process has created the document
     }
   }
 
@@ -104,8 +104,8 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
 
   return {
     /**
-     * A new lease; changes nothing if there is one of that id, or was one that is released. Whether
-     * there is one of this owner now.
+     * Inserts a lease. Changes nothing if the id exists already, or was released. Returns whether
+     * this owner has a lease with this id now.
      */
     async insert({ id, owner, ...lease }: StoredLease): Promise<boolean> {
       const filter = { _id: id, owner, ...held };
@@ -117,15 +117,17 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
       }
-      // The same request, twice at once; or the id is another's, or released.
+      // The same request ran twice concurrently, or the id belongs to another owner or was
+      // released.
       const count = () => leases.countDocuments(filter, bounded);
       return (await inTurn(() => reading(count(), signal))) > 0;
     },
 
     /**
-     * Version + 1, and the later or longer of the rest; with `owner`, only if the lease is theirs.
-     * Whether there is such a lease. A renewal joins one of the same lease that waits for its turn: a guard
-     * that repeats its own does not wait behind those that it has given up.
+     * Increments the version, and keeps the later acknowledgements and the longer `leaseMs`. With
+     * `owner`, requires that the lease belongs to this owner. Returns whether there is such a
+     * lease. A renewal joins a waiting renewal of the same lease: a guard that retries does not
+     * wait behind the calls that it has given up.
      */
     async renew(
       leaseId: string,
@@ -155,32 +157,33 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
     },
 
     /**
-     * What was required when this process's last renewal was written, or since: whatever became
-     * durable before a renewal was sent has an earlier place in the database's one order of
-     * majority writes, and is seen. Costs a read; a linearizable one would write.
+     * Returns the requirement at the time of this process's last renewal, or a later one. A
+     * requirement that became durable before a renewal was sent precedes it in the database's one
+     * order of majority writes, so this read sees it. The cost is one read; a linearizable read
+     * would also write.
      */
     async readRequirement(): Promise<Positions> {
       return await readRequired(undefined);
     },
 
-    /** Requires the later of each position. */
+    /** Raises the requirement to the later of each position. */
     async raiseRequirement(positions: Positions): Promise<void> {
       await raise(positions);
     },
 
     /**
-     * All leases. A lease whose read lease lacks what this process has required was written before that
-     * became required, at whichever primary: its renewal read the requirement afterwards. So it is
-     * in every list that sees this process's own write. A list also sees what the one before saw:
-     * a lease that is missing is gone, not yet to come.
+     * Returns all leases. A lease with a read lease below this process's requirement was written
+     * before the requirement became durable, at whichever primary, because its renewal read the
+     * requirement after that write. So every list that sees this process's own write contains it. A
+     * list also sees what the previous list saw: a missing lease is gone and does not appear later.
      */
     async list(): Promise<StoredLease[]> {
       return await listAll(undefined);
     },
 
     /**
-     * Ends a lease; with `owner`, only if it is theirs. That it is released is kept: an `insert` that
-     * was sent before may be carried out after this.
+     * Ends a lease. With `owner`, requires that it belongs to this owner. The released id is kept,
+     * because an `insert` that was sent before may be carried out later.
      */
     async release(leaseId: string, owner?: string): Promise<void> {
       const filter = { _id: leaseId, ...only({ owner }) };
@@ -191,11 +194,14 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
         await write(true);
       } catch (error) {
         if (!isDuplicateKey(error)) throw error;
-        await write(false); // inserted meanwhile; or the id is another's, and nothing matches
+        await write(false); // inserted since; nothing matches if another owner has the id
       }
     },
 
-    /** Deletes a lease; with `version`, only if it still has that. Whether it is gone by this. */
+    /**
+     * Deletes a lease. With `version`, only if it still has this version. Returns whether this call
+     * deleted it.
+     */
     async delete(leaseId: string, version?: number): Promise<boolean> {
       const filter = { _id: leaseId, ...only({ version }), ...held };
       const { deletedCount } = await inTurn(() =>
@@ -206,21 +212,24 @@ export function createLeaseStore(client: MongoClient, db: Db, signal: AbortSigna
   };
 }
 
-/** A lease that is released before it is inserted: older replicas read these fields of all leases. */
+/**
+ * The fields of a lease that is released before it is inserted: older replicas read them from all
+ * leases.
+ */
 const neverHeld = { guardName: '', version: 0, acknowledged: {}, leaseMs: 0 };
 
-/** Which documents are leases that are not released. */
+/** Selects leases that are not released. */
 const held = { releaseTime: { $exists: false } };
 
-/** More guards than that are listed in several steps. */
+/** Batch size of a list. A list of more guards takes several steps. */
 const listBatch = 10_000;
 
-/** The fields that a filter demands: those that are given. */
+/** Returns those fields of a filter that are given. */
 function only(fields: { owner?: string | undefined; version?: number | undefined }): Document {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-/** The fields of an update that moves each of these positions forward, and none back. */
+/** Returns the fields of an update that moves each of these positions forward, and never back. */
 function laterFields(positions: Positions, prefix = ''): Document {
   const fields: Document = {};
   for (const source of sources) {

@@ -5,23 +5,23 @@ import type { Db } from 'mongodb';
 import { ulid } from 'ulid';
 import type { BroadcastKeyDocument, LeaseRootDocument } from './documents.ts';
 
-/** A broadcast key as it is stored, and how old it is by the database's clock. */
+/** A broadcast key as it is stored, with its age by the database's clock. */
 export type StoredBroadcastKey = { number: number; id: string; secret: Buffer; ageMs: number };
 
-/** The secrets behind messages on NATS. Nothing of them leaves the service but what guards get. */
+/** The secrets of NATS messages. Outside the service, only guards get some of them. */
 export type MessageKeyStore = ReturnType<typeof createMessageKeyStore>;
 
 const secretSizeBytes = 32;
-/** Newer than that many, a key is of no use any more. */
+/** Number of the latest keys that are read. Older keys have expired. */
 const keysMax = 4;
 
-/** Opens the keys in the service's database. Until `signal`; each operation is bounded. */
+/** Opens the keys in the service's database until `signal`. Each operation is bounded. */
 export function createMessageKeyStore(db: Db, signal: AbortSignal) {
   const keys = db.collection<BroadcastKeyDocument>('broadcast_keys', collectionOptions);
   const roots = db.collection<LeaseRootDocument>('lease_roots', collectionOptions);
 
   return {
-    /** The latest keys, newest first. */
+    /** Returns the latest keys, newest first. */
     async list(): Promise<StoredBroadcastKey[]> {
       const stages = [
         { $sort: { _id: -1 } },
@@ -41,7 +41,7 @@ export function createMessageKeyStore(db: Db, signal: AbortSignal) {
       return listed.map(({ ageMs, ...key }) => ({ ...key, ageMs: Number(ageMs) }));
     },
 
-    /** Makes the key of that number, unless another replica has made it. */
+    /** Creates the key with this number, unless another replica has created it. */
     async create(number: number): Promise<void> {
       const write = keys.updateOne(
         { _id: number },
@@ -56,7 +56,10 @@ export function createMessageKeyStore(db: Db, signal: AbortSignal) {
       });
     },
 
-    /** What the leases' secrets are derived from: made once, the same for all replicas. */
+    /**
+     * Returns the root from which the leases' secrets are derived. It is created once, and is the
+     * same for all replicas.
+     */
     async leaseRoot(): Promise<Buffer> {
       const read = () =>
         roots.findOne({ _id: 'acknowledgements' }, { ...bounded, promoteBuffers: true });
@@ -71,7 +74,7 @@ export function createMessageKeyStore(db: Db, signal: AbortSignal) {
         if (!isDuplicateKey(error)) throw error;
       });
       const made = await reading(read(), signal);
-      if (made === null) throw new TypeError('the root of the leases’ secrets is not there');
+      if (made === null) throw new TypeError('the root of the leases’ secrets is missing');
       return made.secret;
     },
   };

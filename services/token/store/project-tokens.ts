@@ -5,10 +5,10 @@ import type { TokenFact } from '@silo/protos/gen/silo/token/internal/v1/fact_ser
 import type { Db } from 'mongodb';
 import type { ProjectDocument, ProjectTokenDocument, RevokedTokenDocument } from './documents.ts';
 
-/** Of each project; the oldest ones are forgotten. */
+/** Number of revoked tokens that are kept for each project. Older ones are deleted. */
 const revokedMax = 100;
 
-/** The project tokens: at most one of each project is live. */
+/** The project tokens. Each project has at most one live token. */
 export type ProjectTokenStore = ReturnType<typeof createProjectTokenStore>;
 
 /** Opens the project tokens in the service's database. */
@@ -29,14 +29,14 @@ export function createProjectTokenStore(db: Db) {
       return (await reading(query, signal)) ?? undefined;
     },
 
-    /** A project's state by one linearizable read. */
+    /** Reads a project's state by one linearizable read. */
     async readNow(projectId: string, signal: AbortSignal): Promise<ProjectDocument | undefined> {
       return (await readLinearizable(projects, { _id: projectId }, { signal })) ?? undefined;
     },
 
     /**
-     * Writes a project's first state, whose token is live from then on. Where the project has a
-     * state, answers that one and changes nothing.
+     * Writes a project's first state and makes its token live. If the project has a state, returns
+     * it and changes nothing.
      */
     async insert(
       { session }: Transaction,
@@ -53,7 +53,7 @@ export function createProjectTokenStore(db: Db) {
       return undefined;
     },
 
-    /** Writes a project's state; only its current token is live from then on. */
+    /** Writes a project's state. From then on, only its current token is live. */
     async save(
       { session, now }: Transaction,
       project: ProjectDocument,
@@ -63,7 +63,7 @@ export function createProjectTokenStore(db: Db) {
       await projects.replaceOne({ _id: projectId }, project, { session, upsert: true });
       if (before?.current) {
         const { hash } = before.current;
-        // A migration may have brought back one that was revoked before.
+        // A migration may have brought back a token that was revoked before.
         const ended = { projectId, revokeTime: now };
         await revoked.replaceOne({ _id: hash }, ended, { session, upsert: true });
         const older = { session, sort: { revokeTime: -1 }, skip: revokedMax, limit: 1 } as const;
@@ -74,12 +74,14 @@ export function createProjectTokenStore(db: Db) {
       if (current) await tokens.insertOne({ _id: current.hash, projectId }, { session });
     },
 
-    /** Writes a project's state, whose token is the same as before. */
+    /** Writes a project's state without a change of its token. */
     async note({ session }: Transaction, { _id, ...rest }: ProjectDocument): Promise<void> {
       await projects.replaceOne({ _id }, rest, { session });
     },
 
-    /** Which projects have tokens with these hashes, or had them until they were revoked. */
+    /**
+     * Returns the projects that have tokens with these hashes, or had them until they were revoked.
+     */
     async projectsOf(
       tokenHashes: readonly Uint8Array[],
       signal: AbortSignal,
@@ -90,7 +92,7 @@ export function createProjectTokenStore(db: Db) {
       return (await reading(all, signal)).flat();
     },
 
-    /** The fact of a token by one linearizable read; undefined: unknown or revoked. */
+    /** Returns the fact of a token by one linearizable read; undefined: unknown or revoked. */
     async readFact(tokenHash: Uint8Array, signal: AbortSignal): Promise<TokenFact | undefined> {
       const found = await readLinearizable(tokens, { _id: Buffer.from(tokenHash) }, { signal });
       return found === null ? undefined : { projectId: found.projectId };

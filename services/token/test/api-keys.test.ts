@@ -32,12 +32,12 @@ import { apiKey } from './support.ts';
 
 const { signal } = new AbortController();
 
-/** What these handlers never use. */
+/** Stands for dependencies that these handlers never use. */
 function unasked(): never {
   throw new TypeError('not used in these tests');
 }
 
-/** The token service's handlers on a real database, and a first key of an account. */
+/** The token service's handlers on a real database, with a first key of an account. */
 async function open(t: ExecutionContext) {
   const { connection, eventLog } = await testEventLog(t, 'token');
   const { db } = connection;
@@ -61,7 +61,7 @@ async function open(t: ExecutionContext) {
   const callBy = async (secret: string, request: unknown): Promise<Call> => {
     const keyHash = hashOf(secret);
     const key = await factReader.key(keyHash, signal);
-    if (key === undefined) throw new TypeError('the calling key is dead');
+    if (key === undefined) throw new TypeError('the calling key is invalid');
     const requestId = (request as { requestId: string }).requestId;
     const options = { ...(requestId && { requestId }), body: JSON.stringify(request) };
     return { ...testCall({ kind: 'key', keyHash, key }, options), actor: key.accountId };
@@ -114,7 +114,7 @@ async function open(t: ExecutionContext) {
 
 const inAnHour = () => new Date(Date.now() + 3_600_000);
 
-/** Lets the keys' time pass without waiting for it, one after another. */
+/** Makes the keys expire without waiting, one after another. */
 async function expireAll(db: Db, ids: readonly string[]): Promise<void> {
   for (const [nth, _id] of ids.entries()) {
     const expireTime = new Date(Date.now() - 1_000 + nth);
@@ -140,7 +140,7 @@ test('a stored key works, and storing it again changes nothing', async (t) => {
   t.deepEqual(await events(), ['key_created key_first']);
 });
 
-test('a deleted key stays dead although the request that stored it is carried out again', async (t) => {
+test('a deleted key stays deleted if the request that stored it is carried out again', async (t) => {
   const { store, by, fact, events } = await open(t);
   const secret = await store('acc_1', 'key_first');
   await by(secret).remove('key_first');
@@ -149,7 +149,7 @@ test('a deleted key stays dead although the request that stored it is carried ou
   t.deepEqual(await events(), ['key_created key_first', 'key_revoked key_first']);
 });
 
-test('a secret is in no document and no event, and a repeat of its request shows it again', async (t) => {
+test('no document or event contains a secret, and a repeat of its request returns it again', async (t) => {
   const { store, dependencies, callBy, eventLog } = await open(t);
   const first = await store('acc_1', 'key_first');
   const request = { apiKey: apiKey({ name: 'new', scopes: ['*'] }), requestId: randomUUID() };
@@ -166,7 +166,7 @@ test('a secret is in no document and no event, and a repeat of its request shows
   t.false(Buffer.from(record?.sealed ?? []).includes(secret));
 });
 
-test('a key does not make one beyond itself, nor does a restricted key make any', async (t) => {
+test('a key creates no key beyond its own reach, and a restricted key creates none', async (t) => {
   const { store, by } = await open(t);
   const first = await store('acc_1', 'key_first');
   const { secret: small } = await by(first).create({ scopes: ['key:write', 'event:read'] });
@@ -176,7 +176,7 @@ test('a key does not make one beyond itself, nor does a restricted key make any'
   await refused(t, by(restricted).create(), 'ERROR_REASON_KEY_RESTRICTED');
 });
 
-test('other accounts’ keys are not found by any method', async (t) => {
+test('no method finds the keys of other accounts', async (t) => {
   const { store, by, fact } = await open(t);
   const mine = await store('acc_1', 'key_mine');
   const theirs = await store('acc_2', 'key_theirs');
@@ -189,7 +189,7 @@ test('other accounts’ keys are not found by any method', async (t) => {
   t.like(await fact(theirs), { keyId: 'key_theirs', disabled: false });
 });
 
-test('a restricted key changes itself, and finds no other', async (t) => {
+test('a restricted key can change itself, and finds no other key', async (t) => {
   const { store, by, fact } = await open(t);
   const first = await store('acc_1', 'key_first');
   const made = await by(first).create({ projectIds: ['prj_1', 'prj_2'] });
@@ -212,7 +212,7 @@ test('a roll ends the old secret at once, and a caller that rolled its own key c
   t.deepEqual(await events(), ['key_created key_first', 'key_revoked key_first']);
 });
 
-test('with an overlap both secrets work, and the older one expires', async (t) => {
+test('during an overlap both secrets work, and the older one expires', async (t) => {
   const { store, by, fact, events } = await open(t);
   const old = await store('acc_1', 'key_first');
   const { secret: fresh, apiKey: shown } = await by(old).roll('key_first', 3_600);
@@ -221,7 +221,7 @@ test('with an overlap both secrets work, and the older one expires', async (t) =
   t.truthy(expireTime);
   t.deepEqual(shown?.overlapExpireTime, expireTime);
   t.deepEqual(await events(), ['key_created key_first', 'key_updated key_first']);
-  // The old secret is on its way out: it makes no key that outlives it.
+  // The old secret will expire, so it creates no key that outlives it.
   await refused(t, by(old).create(), 'ERROR_REASON_KEY_EXCEEDS_CALLER');
   const { secret: third } = await by(fresh).roll('key_first', 3_600);
   t.is(await fact(old), undefined);
@@ -229,7 +229,7 @@ test('with an overlap both secrets work, and the older one expires', async (t) =
   t.truthy(await fact(third));
 });
 
-test('a disabled key is a fact that says so, until another key enables it', async (t) => {
+test('the fact of a disabled key says so until another key enables it', async (t) => {
   const { store, by, fact, endedKeys } = await open(t);
   const first = await store('acc_1', 'key_first');
   const { secret: other } = await by(first).create();
@@ -240,10 +240,14 @@ test('a disabled key is a fact that says so, until another key enables it', asyn
   await by(other).disable('key_first');
   await by(other).enable('key_first');
   t.like(await fact(first), { disabled: false });
-  t.is(await endedKeys.find(hashOf(first), new Date(), signal), undefined, 'it is ended no more');
+  t.is(
+    await endedKeys.find(hashOf(first), new Date(), signal),
+    undefined,
+    'it is not an ended key any more',
+  );
 });
 
-test('a deleted key is unknown, and known for a repeat only if it deleted itself', async (t) => {
+test('a deleted key is unknown, except to a repeat of the request by which it deleted itself', async (t) => {
   const { store, by, fact, endedKeys } = await open(t);
   const first = await store('acc_1', 'key_first');
   const { secret: other, apiKey: shown } = await by(first).create();
@@ -255,7 +259,7 @@ test('a deleted key is unknown, and known for a repeat only if it deleted itself
   t.truthy(await endedKeys.find(hashOf(first), new Date(), signal));
 });
 
-test('a key that narrowed itself beyond changing keys is known for a repeat, until another ends it', async (t) => {
+test('a key that gave up key:write may repeat that request until another key ends it', async (t) => {
   const { store, by, endedKeys } = await open(t);
   const first = await store('acc_1', 'key_first');
   const { secret: other } = await by(first).create();
@@ -268,7 +272,7 @@ test('a key that narrowed itself beyond changing keys is known for a repeat, unt
   t.is(await found(), undefined);
 });
 
-test('an account makes no more than 100 keys, however many it requests at once', async (t) => {
+test('an account has at most 100 keys, even if it requests more concurrently', async (t) => {
   const { store, by } = await open(t);
   const first = await store('acc_1', 'key_first');
   for (let made = 1; made < 98; made++) await by(first).create();
@@ -278,7 +282,7 @@ test('an account makes no more than 100 keys, however many it requests at once',
   await by(first).remove('key_first');
 });
 
-test('expired keys do not count, and of those that have expired the latest 100 stay', async (t) => {
+test('expired keys do not count towards the limit, and the latest 100 of them are kept', async (t) => {
   const { store, by, db, events } = await open(t);
   const first = await store('acc_1', 'key_first');
   const keys = createKeyStore(db);
@@ -300,7 +304,7 @@ test('expired keys do not count, and of those that have expired the latest 100 s
   for (const id of made.slice(0, 2)) t.true(seen.includes(`key_revoked ${id}`));
 });
 
-test('an expired key that is given a later expiry counts again', async (t) => {
+test('an expired key that gets a later expiry counts again', async (t) => {
   const { store, by, db } = await open(t);
   const first = await store('acc_1', 'key_first');
   const { apiKey: old } = await by(first).create({ expireTime: inAnHour() });
@@ -314,7 +318,7 @@ test('an expired key that is given a later expiry counts again', async (t) => {
   await t.notThrowsAsync(revive());
 });
 
-test('what would be dead at once is refused: an expiry in the past, an expired key rolled or enabled', async (t) => {
+test('an expiry in the past, and rolling or enabling an expired key, are refused', async (t) => {
   const { store, by, db, events } = await open(t);
   const first = await store('acc_1', 'key_first');
   const past = new Date(Date.now() - 1);
@@ -328,7 +332,7 @@ test('what would be dead at once is refused: an expiry in the past, an expired k
   await refused(t, by(first).roll(id), 'ERROR_REASON_KEY_EXPIRED');
   await refused(t, by(first).enable(id), 'ERROR_REASON_KEY_EXPIRED');
   t.is((await events()).length, before, 'nothing was changed');
-  // Its present expiry, written back with a new name, is no change.
+  // Its present expiry, sent again with a new name, is not a change.
   const { apiKey: expired } = await by(first).get(id);
   await by(first).update({ ...expired, name: 'renamed' });
   await by(first).update({ id, expireTime: inAnHour() });
@@ -336,7 +340,7 @@ test('what would be dead at once is refused: an expiry in the past, an expired k
   await t.notThrowsAsync(by(first).roll(id));
 });
 
-test('keys are listed page by page to their own account, a restricted key to itself alone', async (t) => {
+test('an account lists its own keys page by page, and a restricted key lists only itself', async (t) => {
   const { store, by } = await open(t);
   const first = await store('acc_1', 'key_0');
   await store('acc_2', 'key_1');

@@ -26,7 +26,7 @@ function bodies(events: readonly KeyEvent[]): unknown[] {
 const old = secretNamed('old');
 const fresh = secretNamed('fresh');
 
-test('a roll without overlap kills the old secret at once', (t) => {
+test('a roll without overlap revokes the old secret at once', (t) => {
   const key = keyDocument({ secrets: [old] });
   const { after, events } = rollKey(key, fresh, 0, occasion);
   t.deepEqual(after?.secrets, [fresh]);
@@ -43,7 +43,7 @@ test('a roll without overlap kills the old secret at once', (t) => {
   ]);
 });
 
-test('a roll with overlap leaves the old secret until the overlap ends, and revokes nothing', (t) => {
+test('a roll with overlap keeps the old secret until the overlap ends, and revokes nothing', (t) => {
   const { after, events } = rollKey(keyDocument({ secrets: [old] }), fresh, hourMs, occasion);
   t.deepEqual(after?.secrets, [fresh, { ...old, expireTime: inAnHour }]);
   t.deepEqual(
@@ -52,7 +52,7 @@ test('a roll with overlap leaves the old secret until the overlap ends, and revo
   );
 });
 
-test('a second roll during the overlap kills the oldest secret', (t) => {
+test('a second roll during the overlap revokes the oldest secret', (t) => {
   const oldest = { ...secretNamed('oldest'), expireTime: inAnHour };
   const key = keyDocument({ secrets: [old, oldest], revision: 5 });
   const { after, events } = rollKey(key, fresh, hourMs, occasion);
@@ -71,7 +71,7 @@ test('a second roll during the overlap kills the oldest secret', (t) => {
   ]);
 });
 
-test('a secret whose overlap is over is not revoked once more', (t) => {
+test('a secret whose overlap is over is not revoked again', (t) => {
   const expired = { ...secretNamed('expired'), expireTime: now };
   const { events } = rollKey(keyDocument({ secrets: [old, expired] }), fresh, 0, occasion);
   t.like(events, [{ event: 'key_revoked', body: { fingerprint: old.fingerprint } }]);
@@ -88,7 +88,7 @@ test('a deletion revokes every secret of the key', (t) => {
   ]);
 });
 
-test('disabling what is disabled, and enabling what is not, changes nothing', (t) => {
+test('disabling a disabled key, or enabling an enabled one, changes nothing', (t) => {
   t.is(setDisabled(keyDocument({ disabled: true }), true, occasion), undefined);
   t.is(setDisabled(keyDocument(), false, occasion), undefined);
   const change = setDisabled(keyDocument(), true, occasion);
@@ -119,7 +119,7 @@ test('an update has an event with the changed fields, and none if nothing change
   ]);
 });
 
-test('an update without a mask means every field that is not empty', (t) => {
+test('an update without a mask sets every field that is not empty', (t) => {
   const key = keyDocument({ organizationIds: ['org_a'], expireTime: inAnHour });
   const given = apiKey({ name: 'deploy' });
   const settings = applyUpdate(key, given, namedFields(given, undefined));
@@ -128,7 +128,7 @@ test('an update without a mask means every field that is not empty', (t) => {
   });
 });
 
-test('an update with a mask means exactly the fields that it names, empty ones too', (t) => {
+test('an update with a mask sets exactly the fields that it names, including empty ones', (t) => {
   const key = keyDocument({ organizationIds: ['org_a'], expireTime: inAnHour });
   const settings = applyUpdate(key, apiKey({ name: 'ignored' }), [
     'organization_ids',
@@ -137,7 +137,7 @@ test('an update with a mask means exactly the fields that it names, empty ones t
   t.like(settings, { name: 'ci', organizationIds: [], expireTime: undefined });
 });
 
-test('an update that only widens takes access from nobody', (t) => {
+test('an update that only widens ends nobody’s access', (t) => {
   const narrow = { scopes: ['project:read'], projectIds: ['prj_1'], expireTime: now };
   const key = keyDocument(narrow);
   const keeps = (given: Partial<ApiKey>, named: string[]) =>
@@ -158,7 +158,7 @@ test('an update that only widens takes access from nobody', (t) => {
   t.false(keeps({ name: 'other', expireTime: now }, ['name', 'expire_time']));
 });
 
-test('an update leaves a key neither without a name nor without a scope', (t) => {
+test('an update that leaves a key without a name or without a scope is refused', (t) => {
   const error = t.throws(() => applyUpdate(keyDocument(), apiKey(), ['name', 'scopes']), {
     instanceOf: SiloError,
   });
@@ -176,7 +176,7 @@ test('a secret expires with its key or with its overlap, whichever ends first', 
   t.is(secretExpiry(inAnHour, now), now);
 });
 
-test('a change ends its caller where the secret is gone, disabled, or lives less long', (t) => {
+test('a change ends its caller if the secret is gone, disabled, or expires earlier', (t) => {
   const key = keyDocument({ secrets: [old] });
   const caller: KeyFact = {
     ...{ keyId: key._id, accountId: 'acc_1', scopes: ['*'], organizationIds: [], projectIds: [] },

@@ -34,7 +34,7 @@ function refusal(act: () => unknown): string {
 }
 
 const comparisons: { rule: string; given: Reach; own: Reach; beyond: Dimension | undefined }[] = [
-  { rule: 'the same lies within', given: reach(), own: reach(), beyond: undefined },
+  { rule: 'the same reach lies within', given: reach(), own: reach(), beyond: undefined },
   {
     rule: 'a scope lies within *',
     given: reach({ scopes: ['token:write'] }),
@@ -48,19 +48,19 @@ const comparisons: { rule: string; given: Reach; own: Reach; beyond: Dimension |
     beyond: 'scopes',
   },
   {
-    rule: 'reading lies within writing',
+    rule: 'a read scope lies within the write scope',
     given: reach({ scopes: ['key:read'] }),
     own: reach({ scopes: ['key:write'] }),
     beyond: undefined,
   },
   {
-    rule: 'writing goes beyond reading',
+    rule: 'a write scope goes beyond the read scope',
     given: reach({ scopes: ['key:write'] }),
     own: reach({ scopes: ['key:read'] }),
     beyond: 'scopes',
   },
   {
-    rule: 'one scope too many goes beyond',
+    rule: 'an additional scope goes beyond',
     given: reach({ scopes: ['key:read', 'event:read'] }),
     own: reach({ scopes: ['key:write'] }),
     beyond: 'scopes',
@@ -129,49 +129,49 @@ for (const { rule, given, own, beyond } of comparisons) {
 
 const changes: { rule: string; before: Reach; after: Reach; caller: Reach; outcome: string }[] = [
   {
-    rule: 'a small key narrows a greater one',
+    rule: 'a key with a small reach may narrow one with a greater reach',
     before: reach(),
     after: reach({ scopes: ['event:read', 'billing:write'] }),
     caller: reach({ scopes: ['key:write'] }),
     outcome: 'allowed',
   },
   {
-    rule: 'a key does not give another what it lacks itself',
+    rule: 'a caller cannot give a key a scope that it lacks itself',
     before: reach({ scopes: ['event:read'] }),
     after: reach({ scopes: ['event:read', 'billing:write'] }),
     caller: reach({ scopes: ['key:write', 'event:write'] }),
     outcome: 'KEY_EXCEEDS_CALLER scopes',
   },
   {
-    rule: 'a key gives another what it holds itself',
+    rule: 'a caller can give a key a scope that it holds itself',
     before: reach({ scopes: ['event:read'] }),
     after: reach({ scopes: ['event:write'] }),
     caller: reach({ scopes: ['key:write', 'event:write'] }),
     outcome: 'allowed',
   },
   {
-    rule: 'a caller that widens one field must hold all of the key',
+    rule: 'a caller that widens one field must have the whole reach of the key',
     before: reach({ scopes: ['event:read'] }),
     after: reach({ scopes: ['event:write'] }),
     caller: reach({ scopes: ['*'], expireTime: early }),
     outcome: 'KEY_EXCEEDS_CALLER expire_time',
   },
   {
-    rule: 'a restricted key does not free itself',
+    rule: 'a restricted key cannot remove its own restriction',
     before: reach({ organizationIds: ['org_a'] }),
     after: reach(),
     caller: reach({ organizationIds: ['org_a'] }),
     outcome: 'KEY_EXCEEDS_CALLER restrictions',
   },
   {
-    rule: 'an expiring key does not put off its own end',
+    rule: 'an expiring key cannot postpone its own expiry',
     before: reach({ expireTime: early }),
     after: reach({ expireTime: late }),
     caller: reach({ expireTime: early }),
     outcome: 'KEY_EXCEEDS_CALLER expire_time',
   },
   {
-    rule: 'an expiring key may end sooner',
+    rule: 'an expiring key may get an earlier expiry',
     before: reach({ expireTime: late }),
     after: reach({ expireTime: early }),
     caller: reach({ expireTime: late }),
@@ -191,7 +191,7 @@ for (const { rule, before, after, caller, outcome } of changes) {
   });
 }
 
-test('a key makes only keys that lie within its own reach', (t) => {
+test('a key creates only keys that lie within its own reach', (t) => {
   const caller = reach({ scopes: ['key:write', 'project:read'] });
   t.is(
     refusal(() => checkWithinCaller(reach({ scopes: ['project:read'] }), caller)),
@@ -203,7 +203,7 @@ test('a key makes only keys that lie within its own reach', (t) => {
   );
 });
 
-test('a key sees the keys of its own account, a restricted one only itself', (t) => {
+test('a key sees the keys of its own account, and a restricted key sees only itself', (t) => {
   const own = { _id: 'key_1', accountId: 'acc_1' };
   const sibling = { _id: 'key_2', accountId: 'acc_1' };
   const foreign = { _id: 'key_1', accountId: 'acc_2' };
@@ -218,7 +218,7 @@ test('a key sees the keys of its own account, a restricted one only itself', (t)
   );
 });
 
-test('a key that was ended or narrowed on the way changes nothing any more', (t) => {
+test('a key that was ended or narrowed after its call arrived changes nothing', (t) => {
   const outcome = (fact: KeyFact | undefined) => refusal(() => checkStillCaller(fact, early));
   t.is(outcome(keyFact()), 'allowed');
   t.is(outcome(undefined), 'TOKEN_INVALID');
@@ -227,7 +227,7 @@ test('a key that was ended or narrowed on the way changes nothing any more', (t)
   t.is(outcome(keyFact({ scopes: ['key:read'] })), 'SCOPE_REQUIRED key:write');
 });
 
-test('100 keys of an account may be unexpired; of the expired it keeps the latest 100', (t) => {
+test('an account may have 100 unexpired keys, and keeps the latest 100 expired ones', (t) => {
   const keyEnding = (afterMs: number | undefined, nth: number) => ({
     _id: `key_${nth}`,
     expireTime: afterMs === undefined ? undefined : new Date(early.getTime() + afterMs),

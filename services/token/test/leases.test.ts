@@ -34,7 +34,7 @@ test('a lease is inserted once: the second time changes nothing', async (t) => {
   t.deepEqual(await here.list(), [{ ...lease('one'), version: 1 }]);
 });
 
-test('each renewal counts, and acknowledgements never fall', async (t) => {
+test('each renewal increments the version, and acknowledgements never fall', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   t.true(await here.renew('one', owner, { org: at(7), token: at(3) }, leaseMs));
@@ -49,14 +49,14 @@ test('each renewal counts, and acknowledgements never fall', async (t) => {
   t.deepEqual(await there.list(), [{ ...lease('one', acknowledged), version: 3 }]);
 });
 
-test('renewals of a lease that wait for their turn are one, with the latest of what they acknowledge', async (t) => {
+test('waiting renewals of a lease are combined, with their latest acknowledgements', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   const renewed = Array.from({ length: 200 }, (_, index) =>
     here.renew('one', owner, { org: at(index) }, leaseMs + index),
   );
   t.true((await Promise.all(renewed)).every(Boolean));
-  // 24 statements begin at once.
+  // 24 statements begin at once, and the other renewals share one.
   const [stored] = await there.list();
   t.deepEqual(stored, {
     ...lease('one', { org: at(199) }),
@@ -64,7 +64,7 @@ test('renewals of a lease that wait for their turn are one, with the latest of w
   });
 });
 
-test('a renewal joins none of another lease or owner', async (t) => {
+test('a renewal does not join one of another lease or owner', async (t) => {
   const { here } = await open(t);
   await here.insert(lease('one'));
   const fill = Array.from({ length: 24 }, () => here.renew('one', owner, {}, leaseMs));
@@ -77,7 +77,7 @@ test('a renewal joins none of another lease or owner', async (t) => {
   t.deepEqual(await Promise.all(others), [false, false, true]);
 });
 
-test('a lease keeps the longest length that it was ever renewed with', async (t) => {
+test('a lease keeps the longest length with which it was renewed', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   await there.renew('one', owner, {}, 7_000);
@@ -85,7 +85,7 @@ test('a lease keeps the longest length that it was ever renewed with', async (t)
   t.deepEqual(await here.list(), [{ ...lease('one'), version: 2, leaseMs: 7_000 }]);
 });
 
-test('there is no lease to renew that was never written, or was deleted', async (t) => {
+test('a lease that was never written or was deleted cannot be renewed', async (t) => {
   const { here, there } = await open(t);
   t.false(await here.renew('one', owner, {}, leaseMs));
   await here.insert(lease('one'));
@@ -95,7 +95,7 @@ test('there is no lease to renew that was never written, or was deleted', async 
   t.deepEqual(await here.list(), []);
 });
 
-test('a lease is its owner’s: another neither makes, renews nor deletes it', async (t) => {
+test('another owner can neither insert, renew nor release a lease', async (t) => {
   const { here, there } = await open(t);
   t.true(await here.insert(lease('one')));
   t.true(await there.insert(lease('one')), 'the same owner again');
@@ -107,7 +107,7 @@ test('a lease is its owner’s: another neither makes, renews nor deletes it', a
   t.deepEqual(await here.list(), []);
 });
 
-test('a released lease is not inserted, renewed or listed again, also if the insert comes later', async (t) => {
+test('a released lease is not inserted, renewed or listed again, even if the insert comes later', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('before'));
   await Promise.all([here.release('before', owner), there.release('before', owner)]);
@@ -120,7 +120,7 @@ test('a released lease is not inserted, renewed or listed again, also if the ins
   t.true(await here.insert(lease('other')));
 });
 
-test('to a replica that does not know releases, a released lease is one of a silent guard', async (t) => {
+test('a replica of an older release treats a released lease as that of a silent guard', async (t) => {
   const { here, db } = await open(t);
   await here.release('one', owner);
   const stored = await db.collection('guard_leases').findOne();
@@ -128,7 +128,7 @@ test('to a replica that does not know releases, a released lease is one of a sil
   t.like(stored, silent, 'without these its barriers would not wait for other guards either');
 });
 
-test('no lease is left whose insert and release are carried out at once', async (t) => {
+test('no lease is left after a concurrent insert and release', async (t) => {
   const { here, there } = await open(t);
   for (let turn = 1; turn <= 20; turn++) {
     await Promise.all([here.insert(lease(`${turn}`)), there.release(`${turn}`, owner)]);
@@ -136,7 +136,7 @@ test('no lease is left whose insert and release are carried out at once', async 
   t.deepEqual(await here.list(), []);
 });
 
-test('a lease is deleted on condition only if its version is unchanged', async (t) => {
+test('a conditional deletion of a lease requires an unchanged version', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   await here.insert(lease('other'));
@@ -149,7 +149,7 @@ test('a lease is deleted on condition only if its version is unchanged', async (
   );
 });
 
-test('what is required never falls, source by source, whichever replica raises it', async (t) => {
+test('the requirement never falls for any source, whichever replica raises it', async (t) => {
   const { here, there } = await open(t);
   t.deepEqual(await here.readRequirement(), {});
   await here.raiseRequirement({ org: at(7) });
@@ -160,7 +160,7 @@ test('what is required never falls, source by source, whichever replica raises i
   t.deepEqual(await there.readRequirement(), { org: at(1, 'b'), token: at(2) });
 });
 
-test('concurrent raises are all effective, also if there was no requirement yet', async (t) => {
+test('concurrent raises all take effect, even if there was no requirement before', async (t) => {
   const { here, there } = await open(t);
   const raises = Array.from({ length: 40 }, (_, index) => {
     const source = index % 3 === 0 ? 'org' : 'project';
@@ -170,7 +170,7 @@ test('concurrent raises are all effective, also if there was no requirement yet'
   t.deepEqual(await here.readRequirement(), { org: at(39), project: at(38) });
 });
 
-test('a list sees every lease that was written before this replica raised what is required', async (t) => {
+test('a list sees every lease that was written before this replica raised the requirement', async (t) => {
   const { here, there } = await open(t);
   for (let turn = 1; turn <= 20; turn++) {
     await there.insert(lease(`lease ${turn}`));
@@ -179,7 +179,7 @@ test('a list sees every lease that was written before this replica raised what i
   }
 });
 
-test('the renewal of a lease reads everything that was required before, whichever replica raised it', async (t) => {
+test('a renewal reads every earlier requirement, whichever replica raised it', async (t) => {
   const { here, there } = await open(t);
   await here.insert(lease('one'));
   for (let turn = 1; turn <= 20; turn++) {
@@ -189,7 +189,7 @@ test('the renewal of a lease reads everything that was required before, whicheve
   }
 });
 
-test('one deployment’s leases and requirements are not another’s', async (t) => {
+test('deployments do not share leases or requirements', async (t) => {
   const { here } = await open(t);
   const { here: elsewhere } = await open(t);
   await here.insert(lease('one'));
@@ -199,7 +199,7 @@ test('one deployment’s leases and requirements are not another’s', async (t)
   t.false(await elsewhere.renew('one', owner, {}, leaseMs));
 });
 
-test('nothing is said to be durable once the process stops', async (t) => {
+test('no operation reports success after the process has stopped', async (t) => {
   const database = await testDatabase(t);
   const { client, db } = await database.connect();
   await prepare(db, storeMigrations);
@@ -211,7 +211,7 @@ test('nothing is said to be durable once the process stops', async (t) => {
   await t.throwsAsync(store.renew('one', owner, {}, leaseMs));
 });
 
-test('renewals of many guards at once take a share of the connections, and not all', async (t) => {
+test('concurrent renewals of many guards use only a share of the connections', async (t) => {
   const { client, db } = await (await testDatabase(t)).connect();
   await prepare(db, storeMigrations);
   const store = createLeaseStore(client, db, new AbortController().signal);

@@ -10,7 +10,7 @@ const minuteMs = 60_000;
 const rotation = { rotateMs: 60 * minuteMs, signAfterMs: minuteMs, refreshMs: 10_000 };
 const { signal } = new AbortController();
 
-/** Replicas over one store, whose keys the test makes older. */
+/** Replicas over one store, in which the test can make keys older. */
 async function open(t: ExecutionContext) {
   const { db } = await (await testDatabase(t)).connect();
   await prepare(db, storeMigrations);
@@ -21,13 +21,13 @@ async function open(t: ExecutionContext) {
       .collection('broadcast_keys')
       .updateMany({}, [{ $set: { createTime: { $subtract: ['$createTime', byMs] } } }]);
   };
-  /** A replica that starts now, and reads its keys afresh. */
+  /** A replica that starts now and reads its keys. */
   const replica = (clock = fakeClock()) => new MessageKeeper({ store, log, rotation, clock });
   const handedOut = async () => (await replica().keysOf('lease')).broadcastKeys;
   return { store, age, replica, handedOut };
 }
 
-test('every replica hands out the same keys, and each lease a secret of its own', async (t) => {
+test('every replica distributes the same keys, and each lease has its own secret', async (t) => {
   const { replica } = await open(t);
   const [here, there] = [replica(), replica()];
   const [one, again] = await Promise.all([here.keysOf('one'), there.keysOf('one')]);
@@ -42,7 +42,7 @@ test('every replica hands out the same keys, and each lease a secret of its own'
   t.true(there.secretOf('one')?.export().equals(one.acknowledgementSecret));
 });
 
-test('a new key is handed out before anybody signs with it, and the one before long after', async (t) => {
+test('a new key is distributed before anybody signs with it, and the previous key long after', async (t) => {
   const { age, handedOut } = await open(t);
   const [first] = await handedOut();
   t.true(first?.isSigning, 'the only one signs at once');
@@ -61,7 +61,7 @@ test('a new key is handed out before anybody signs with it, and the one before l
   t.true((stillFirst?.validFor?.seconds ?? 0) > rotation.rotateMs / 1_000 - 60);
 });
 
-test('a key that has expired is handed out no more, and no answer promises it for longer', async (t) => {
+test('an expired key is not distributed, and no response promises a longer validity', async (t) => {
   const { age, handedOut, replica } = await open(t);
   const lifeMs = 2 * (rotation.rotateMs + rotation.signAfterMs);
   const clock = fakeClock();
@@ -78,7 +78,7 @@ test('a key that has expired is handed out no more, and no answer promises it fo
   t.is(left.filter(({ isSigning }) => isSigning).length, 1);
 });
 
-test('after a long time without a registry the new key signs at once', async (t) => {
+test('after a long time without a registry, a new key signs at once', async (t) => {
   const { age, handedOut } = await open(t);
   const [old] = await handedOut();
   await age(10 * rotation.rotateMs);
@@ -87,7 +87,7 @@ test('after a long time without a registry the new key signs at once', async (t)
   t.not(only?.id, old?.id);
 });
 
-test('two replicas that rotate at once make one key', async (t) => {
+test('two replicas that rotate concurrently create one key', async (t) => {
   const { store } = await open(t);
   await Promise.all([store.create(1), store.create(1), store.create(1)]);
   t.is((await store.list()).length, 1);

@@ -55,7 +55,7 @@ test('a request that expects another token than the current one does not replace
   });
 });
 
-test('before its creation, a token is neither returned nor replaced', (t) => {
+test('a token can be neither read nor replaced before its creation', (t) => {
   const notReady = { reason: ErrorReason.ERROR_REASON_NOT_READY };
   t.like(
     t.throws(() => presentToken(undefined)),
@@ -67,7 +67,7 @@ test('before its creation, a token is neither returned nor replaced', (t) => {
   );
 });
 
-test('a purge revokes the token once, and leaves a mark so that none is made again', (t) => {
+test('a purge revokes the token once, and leaves a mark so that none is created again', (t) => {
   const purged = purgeToken('prj_1', project, occasion);
   t.deepEqual(purged?.after, { _id: 'prj_1', purgeTime: now, revision: 2 });
   t.like(purged?.events, [{ event: 'revoked', body: { fingerprint: old.fingerprint } }]);
@@ -89,7 +89,7 @@ test('a token from another region is created here, with a later revision than it
   t.is(adopted?.events.length, 1);
 });
 
-test('a token from another region replaces what an earlier stay has left', (t) => {
+test('a token from another region replaces the token of an earlier stay', (t) => {
   const { events, after } = adoptToken('prj_1', project, brought, occasion) ?? {};
   t.like(after, { current: { token: 'fresh' }, revision: 7 });
   t.like(events, [
@@ -107,7 +107,7 @@ test('a token from another region replaces what an earlier stay has left', (t) =
   t.is(again?.after.purgeTime, undefined);
 });
 
-test('the end of a cancelled migration purges what that one has brought, and nothing of a later one', (t) => {
+test('the end of a cancelled migration purges the token that it brought, and no later one', (t) => {
   const here = adoptToken('prj_1', undefined, brought, occasion)?.after;
   const purged = purgeAdopted('prj_1', here, brought.migrationId, occasion);
   t.like(purged?.after, { current: undefined, purgeTime: now });
@@ -122,7 +122,7 @@ test('the end of a cancelled migration purges what that one has brought, and not
   t.deepEqual(purgeAdopted('prj_1', undefined, brought.migrationId, occasion)?.events, []);
 });
 
-test('a token is adopted once: not over one that has replaced it here, but over an earlier one', (t) => {
+test('a token is adopted once: it replaces an earlier token, and none that has replaced it here', (t) => {
   const here = adoptToken('prj_1', undefined, brought, occasion)?.after;
   t.is(adoptToken('prj_1', here, brought, occasion), undefined);
   const regenerated = replaceToken(here, tokenNamed('newer'), any, occasion).after;
@@ -133,7 +133,7 @@ test('a token is adopted once: not over one that has replaced it here, but over 
   t.like(adoptToken('prj_1', regenerated, next, occasion)?.after.current, { token: 'fresh' });
 });
 
-test('a token that a second migration brings is of that one, also where it is here already', (t) => {
+test('a token belongs to the last migration that brought it, even if it was here already', (t) => {
   const first = adoptToken('prj_1', undefined, brought, occasion)?.after;
   const second = { ...brought, migrationId: 'mig_us_2', revision: 6 };
   const again = adoptToken('prj_1', first, second, occasion);
@@ -144,14 +144,14 @@ test('a token that a second migration brings is of that one, also where it is he
   t.is(purgeAdopted('prj_1', again?.after, second.migrationId, occasion)?.after.current, undefined);
 });
 
-test('a migration that is over brings no token any more, and takes no other oneâ€™s', (t) => {
+test('a migration that is over brings no token, and takes no token of another migration', (t) => {
   const first = adoptToken('prj_1', undefined, brought, occasion)?.after;
   const second = { ...brought, migrationId: 'mig_us_2', revision: 6 };
   const taken = adoptToken('prj_1', first, second, occasion)?.after;
   t.is(
     adoptToken('prj_1', taken, brought, occasion),
     undefined,
-    'another one has brought it since',
+    'another migration has brought it since',
   );
   const ended = purgeAdopted('prj_1', undefined, brought.migrationId, occasion)?.after;
   t.like(ended, { current: undefined });
@@ -164,7 +164,7 @@ test('a migration that is over brings no token any more, and takes no other oneâ
   }
 });
 
-test('the end of a cancelled migration of a project that was here before keeps the token, and later calls bring none', (t) => {
+test('the end of a cancelled migration keeps the token of a project that was here before, and late calls bring none', (t) => {
   const left = { organizationId: 'org_us_1', migrationId: 'mig_us_0' };
   const away = retireToken(project, left, occasion)?.after;
   const adopted = adoptToken('prj_1', away, brought, occasion)?.after;
@@ -189,7 +189,7 @@ test('the end of a cancelled migration of a project that was here before keeps t
   t.is(adoptToken('prj_2', unknown, brought, occasion), undefined);
 });
 
-test('a token that has come by a cancelled migration, of a project that is still away, is created once more by the next', (t) => {
+test('the next migration after a cancelled one creates the token of an absent project again', (t) => {
   const left = { organizationId: 'org_us_1', migrationId: 'mig_us_1' };
   const away = retireToken(project, left, occasion)?.after;
   const back = { token: old, revision: 9, migrationId: 'mig_eu_2' };
@@ -202,7 +202,7 @@ test('a token that has come by a cancelled migration, of a project that is still
   t.like(adoptToken('prj_1', after, next, occasion)?.events, [{ event: 'created' }]);
 });
 
-test('a late call that retires a token does so once, however often the project has left since', (t) => {
+test('late calls to retire a token change nothing, however often the project has left since', (t) => {
   const occasionOf = (migrationId: string) => ({ organizationId: 'org_us_1', migrationId });
   const leave = (from: ProjectDocument | undefined, migrationId: string) =>
     retireToken(from, occasionOf(migrationId), occasion)?.after;
@@ -214,7 +214,7 @@ test('a late call that retires a token does so once, however often the project h
   t.true(leave(here, 'mig_us_5')?.isRetired);
 });
 
-test('a token that leaves with its project is revoked by an event alone, once for each migration', (t) => {
+test('a token that leaves with its project is revoked only by an event, once for each migration', (t) => {
   const left = { organizationId: 'org_us_1', migrationId: 'mig_us_1' };
   const retired = retireToken(project, left, occasion);
   t.like(retired?.after, { current: { token: 'old' }, revision: 2 });
@@ -230,7 +230,7 @@ test('a token that leaves with its project is revoked by an event alone, once fo
   t.is(retireToken(undefined, left, occasion), undefined);
 });
 
-test('a token that comes back with its project is created again, as the same one', (t) => {
+test('a token that comes back with its project is created again unchanged', (t) => {
   const left = { organizationId: 'org_us_1', migrationId: 'mig_us_1' };
   const away = retireToken(project, left, occasion)?.after;
   const back = { token: old, revision: 9, migrationId: 'mig_eu_2' };
@@ -243,7 +243,7 @@ test('a token that comes back with its project is created again, as the same one
   t.is(retireToken(after, left, occasion), undefined, 'a late repeat');
 });
 
-test('no event holds the token itself', (t) => {
+test('no event contains the token itself', (t) => {
   const { events } = replaceToken(project, tokenNamed('phc_secret'), any, occasion);
   t.false(JSON.stringify(events).includes('phc_secret'));
 });

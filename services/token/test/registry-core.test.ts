@@ -23,7 +23,7 @@ const lease = (id: string, acknowledged: number): StoredLease => {
   };
 };
 
-/** A replica with a hand on its clock and on what its store answers. */
+/** A replica whose clock and store the test controls. */
 class Bench {
   readonly core = new RegistryCore(settings);
   readonly replies: RegistryReply[] = [];
@@ -31,7 +31,7 @@ class Bench {
   readonly disbelieved: string[] = [];
   nowMs = 100;
 
-  /** The source's log reaches to 20 by default. */
+  /** By default the source's log ends at 20. */
   constructor(committed: Positions = at(20)) {
     this.commit(committed);
   }
@@ -44,7 +44,7 @@ class Bench {
     this.#take(this.core.step({ kind: 'call', callId: 1, call }, this.#reading()));
   }
 
-  /** Answers the oldest operation, which must be of that kind. */
+  /** Responds to the oldest operation, which must be of this kind. */
   store(kind: StoreOperation['kind'], result: StoreResult): StoreOperation {
     const next = this.operations.shift();
     if (next?.operation.kind !== kind) throw new Error(`${kind} was not requested`);
@@ -80,7 +80,7 @@ function barrierOver(leases: StoredLease[], committed?: Positions): Bench {
   return awaitBarrier(new Bench(committed), leases);
 }
 
-/** A barrier at 11 over these leases. */
+/** A barrier at position 11 with these leases. */
 function awaitBarrier(bench: Bench, leases: StoredLease[]): Bench {
   bench.call({ kind: 'awaitBarrier', positions: at(11) });
   bench.store('raiseRequirement', { kind: 'done' });
@@ -116,7 +116,7 @@ test('a guard below the requirement gets the positions that its read lease requi
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'behind', required: at(11) } }]);
 });
 
-test('a later life of a log is past every position of the one before', (t) => {
+test('a later incarnation of a log is past every position of the earlier one', (t) => {
   const bench = new Bench();
   const applied = { token: { incarnation: 'b', sequence: 1 } };
   bench.commit(applied);
@@ -126,7 +126,7 @@ test('a later life of a log is past every position of the one before', (t) => {
   t.like(bench.replies, [{ kind: 'renewed', answer: { result: 'granted' } }]);
 });
 
-test('a lease that is not there is lost', (t) => {
+test('the renewal of a lease that does not exist returns lost', (t) => {
   const bench = new Bench();
   bench.call({ kind: 'renew', leaseId: 'l', owner: 'guard/edge', applied: {}, acknowledged: {} });
   bench.store('renewLease', { kind: 'found', isFound: false });
@@ -147,7 +147,7 @@ test('a barrier passes with the last acknowledgement', (t) => {
   t.like(bench.replies, [{ kind: 'passed', report: { guards: 2, acknowledged: 2, expired: 0 } }]);
 });
 
-test('a barrier passes a silent guard after a lease, then deletes it unless it was renewed', (t) => {
+test('a barrier passes a silent guard after L, then the lease is deleted unless it was renewed', (t) => {
   const bench = barrierOver([lease('l', 10)]);
   bench.tick(999);
   t.deepEqual(bench.replies, []);
@@ -157,7 +157,7 @@ test('a barrier passes a silent guard after a lease, then deletes it unless it w
   t.like(bench.operations, [{ operation: { kind: 'deleteLease', leaseId: 'l', version: 1 } }]);
 });
 
-test('a guard that another replica granted a longer lease is waited for, and kept, longer', (t) => {
+test('a barrier waits longer for a guard with a longer lease from another replica', (t) => {
   const bench = barrierOver([{ ...lease('l', 10), leaseMs: 1_500 }]);
   const listed = bench.operations.length;
   bench.tick(1_499);
@@ -167,14 +167,14 @@ test('a guard that another replica granted a longer lease is waited for, and kep
   t.like(bench.replies, [{ kind: 'passed', report: { expired: 1 } }]);
 });
 
-test('a barrier finds in the leases the acknowledgements that another replica received', (t) => {
+test('a barrier finds acknowledgements that another replica received in the leases', (t) => {
   const bench = barrierOver([lease('l', 10)]);
   bench.tick(100);
   bench.store('listLeases', { kind: 'leases', leases: [lease('l', 11)] });
   t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
 });
 
-test('a barrier whose requirement or list nobody can confirm fails', (t) => {
+test('a barrier fails if its requirement or its list cannot be confirmed', (t) => {
   const unraised = new Bench();
   unraised.call({ kind: 'awaitBarrier', positions: at(11) });
   unraised.store('raiseRequirement', { kind: 'failed' });
@@ -187,7 +187,7 @@ test('a barrier whose requirement or list nobody can confirm fails', (t) => {
   t.deepEqual(unlisted.replies, [{ kind: 'failed' }]);
 });
 
-test('a dead lease is swept, a living one is not', (t) => {
+test('a dead lease is deleted, and a live one is not', (t) => {
   const bench = new Bench();
   const list = (version: number) => {
     const leases = [lease('dead', 1), { ...lease('living', 1), version }];
@@ -204,7 +204,10 @@ test('a dead lease is swept, a living one is not', (t) => {
   t.is(bench.operations.length, 1);
 });
 
-/** A renewal of a guard that claims these; answers what was written of it, and the reply. */
+/**
+ * A renewal of a guard with these claims. Returns the acknowledgements that were written, and the
+ * reply.
+ */
 function renewal(bench: Bench, applied: Positions, acknowledged: Positions, head?: Positions) {
   bench.call({ kind: 'renew', leaseId: 'l', owner: 'guard/edge', applied, acknowledged });
   const position = head?.token;
@@ -233,7 +236,7 @@ test('a position of another incarnation is not accepted, earlier or later', (t) 
   }
 });
 
-test('a source is queried only if a position exceeds what is known of its log', (t) => {
+test('a source is queried only if a position exceeds the known part of its log', (t) => {
   const bench = new Bench(at(20));
   t.deepEqual(renewal(bench, at(20), at(20)), { acknowledged: at(20), result: 'granted' });
   const renewed = renewal(bench, at(21), at(21), at(22));
@@ -245,7 +248,7 @@ test('a source is queried only if a position exceeds what is known of its log', 
   t.deepEqual(bench.disbelieved, []);
 });
 
-test('where the source does not answer, the renewal goes on without the claim', (t) => {
+test('if the source does not respond, the renewal continues without the claim', (t) => {
   const bench = new Bench(at(20));
   const claims = { applied: at(21), acknowledged: at(21) };
   bench.call({ kind: 'renew', leaseId: 'l', owner: 'guard/edge', ...claims });
@@ -266,7 +269,7 @@ test('an acknowledgement beyond the applied position is not accepted, by renewal
   t.like(waiting.replies, [{ kind: 'passed' }]);
 });
 
-test('an acknowledgement beyond the log counts from when the source has committed as much', (t) => {
+test('an acknowledgement beyond the log counts as soon as the source has committed as much', (t) => {
   const bench = barrierOver([lease('l', 10)], at(10));
   bench.acknowledge('l', 12);
   t.deepEqual(bench.replies, []);
@@ -274,7 +277,7 @@ test('an acknowledgement beyond the log counts from when the source has committe
   t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
 });
 
-test('an older acknowledgement that arrives later hides no newer one', (t) => {
+test('an older acknowledgement that arrives later does not hide a newer one', (t) => {
   const bench = new Bench(at(9));
   bench.acknowledge('l', 11);
   bench.acknowledge('l', 10);
@@ -282,7 +285,7 @@ test('an older acknowledgement that arrives later hides no newer one', (t) => {
   t.like(bench.replies, [{ kind: 'passed', report: { acknowledged: 1 } }]);
 });
 
-test('what was claimed beyond the log hides nothing that is true', (t) => {
+test('a claim beyond the log does not hide a later valid acknowledgement', (t) => {
   const bench = barrierOver([lease('l', 10)]);
   bench.acknowledge('l', 1_000_011);
   t.deepEqual(bench.replies, []);
@@ -297,7 +300,7 @@ test('a lease id that is released or of another certificate is refused', (t) => 
   t.deepEqual(bench.replies, [{ kind: 'taken' }]);
 });
 
-test('dangerous numbers are refused', (t) => {
+test('dangerous settings are refused', (t) => {
   const dangerous = [
     { renewMs: 600 },
     { driftShare: 0 },

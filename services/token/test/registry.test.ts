@@ -1,4 +1,4 @@
-/** Two replicas of the registry side by side, over real MongoDB and NATS. */
+/** Two concurrent replicas of the registry, over real MongoDB and NATS. */
 import { randomBytes, randomUUID } from 'node:crypto';
 import { publishAcknowledgement } from '@silo/events/acknowledgements.ts';
 import { type MessageKey, messageKey } from '@silo/events/authentication.ts';
@@ -22,16 +22,16 @@ import { storeMigrations } from '../store/set-up.ts';
 
 const leaseMs = 2_000;
 const settings = { leaseMs, renewMs: 600, driftShare: 0.01, relistMs: 250, sweepMs: 500 };
-/** Leases that are long enough for a slow machine. */
+/** Leases that do not expire in a test, even on a slow machine. */
 const long = { ...settings, leaseMs: 60_000, renewMs: 20_000 };
-/** Those that a barrier has to wait for, and a slow machine does not miss. */
+/** Leases for whose expiry a barrier has to wait, and that a slow machine still finds unexpired. */
 const medium = { ...settings, leaseMs: 10_000, renewMs: 3_000 };
 const { signal } = new AbortController();
 const log = silentLogger();
 const at = (sequence: number, incarnation = 'a'): Positions => ({ org: { incarnation, sequence } });
 const newLeaseId = () => ulid().toLowerCase();
 
-/** Logs that reach to 1,000 in the incarnation of these tests. */
+/** Logs that end at 1,000 in the incarnation of these tests. */
 const log1000 = {
   head: async () => ({ incarnation: 'a', sequence: 1_000 }),
   read: async () => ({ events: [], head: { incarnation: 'a', sequence: 1_000 } }),
@@ -60,7 +60,7 @@ async function open(t: ExecutionContext, usual = settings) {
   };
   const { db } = await database.connect();
   const keeper = new MessageKeeper({ store: createMessageKeyStore(db, signal), log });
-  /** As returned to the holder of the lease, by any replica. */
+  /** The key as any replica returns it to the holder of the lease. */
   const keyOf = async (leaseId: string) =>
     messageKey(leaseId, (await keeper.keysOf(leaseId)).acknowledgementSecret);
   const nats = link();
@@ -71,7 +71,7 @@ async function open(t: ExecutionContext, usual = settings) {
     there: await replica(),
     keyOf,
     publish: (bytes: Uint8Array) => nats.publish(`acknowledged.${subjectPrefix}`, bytes),
-    /** With the lease's own key unless another is given. */
+    /** Acknowledges with the lease's own key unless another is given. */
     acknowledge: async (leaseId: string, positions: Positions, key?: MessageKey) =>
       publishAcknowledgement(nats, subjectPrefix, key ?? (await keyOf(leaseId)), {
         ...{ leaseId, guardName: 'test' },
@@ -80,7 +80,10 @@ async function open(t: ExecutionContext, usual = settings) {
   };
 }
 
-/** What a promise becomes; does something again and again until then, and has ended that, too. */
+/**
+ * Returns the result of a promise. Repeats an action until the promise is settled and the action
+ * has ended, too.
+ */
 async function during<T>(waited: Promise<T>, act: () => Promise<void>): Promise<T> {
   let isOver = false;
   const end = () => {
@@ -89,12 +92,12 @@ async function during<T>(waited: Promise<T>, act: () => Promise<void>): Promise<
   waited.then(end, end);
   await eventually(async () => {
     await act();
-    if (!isOver) throw new Error('it is waited for');
+    if (!isOver) throw new Error('not settled yet');
   });
   return await waited;
 }
 
-test('a stopping process does not wait for a store that does not answer', async (t) => {
+test('a stopping process does not wait for a store that does not respond', async (t) => {
   const { replica } = await open(t);
   const asked = Promise.withResolvers<void>();
   const stuck = await replica(settings, {
@@ -108,7 +111,7 @@ test('a stopping process does not wait for a store that does not answer', async 
   await t.notThrowsAsync(stopped);
 });
 
-test('a lease of one replica is renewed at the other, which knows what is required', async (t) => {
+test('a lease of one replica is renewed at the other, which knows the requirement', async (t) => {
   const { here, there } = await open(t, long);
   const leaseId = newLeaseId();
   const numbers = { leaseMs: long.leaseMs, renewMs: long.renewMs, driftShare: 0.01 };
@@ -131,7 +134,7 @@ test('a lease of one replica is renewed at the other, which knows what is requir
   t.deepEqual(await renew(at(7)), { result: 'lost' });
 });
 
-test('a barrier passes with acknowledgements that are received, whichever replica waits', async (t) => {
+test('a barrier passes with the received acknowledgements, whichever replica waits', async (t) => {
   const { here, there, acknowledge } = await open(t, long);
   const leaseIds = [newLeaseId(), newLeaseId()];
   for (const leaseId of leaseIds) await here.for('guard/edge').acquire(leaseId, 'guard', signal);
@@ -155,10 +158,10 @@ test('a barrier learns from a renewal at the other replica', async (t) => {
   t.like(await passed, { guards: 1, acknowledged: 1 });
 });
 
-test('a silent guard is waited for as long as its longest read lease, once, and then swept', async (t) => {
+test('a barrier waits for a silent guard for its longest read lease, once, and then the lease is deleted', async (t) => {
   const { here, replica } = await open(t);
   const longer = await replica({ ...settings, leaseMs: leaseMs + 1_000 });
-  // Again where, on a busy machine, the lease was over before the barrier listed it.
+  // Repeats the attempt if, on a busy machine, the lease was over before the barrier listed it.
   const { leaseId, report, tookMs } = await eventually(async () => {
     const leaseId = newLeaseId();
     await longer.for('guard/edge').acquire(leaseId, 'guard', signal);
@@ -181,13 +184,13 @@ test('a silent guard is waited for as long as its longest read lease, once, and 
   });
 });
 
-test('a barrier whose caller has gone is given up, and never a success', async (t) => {
+test('a barrier whose caller has gone is given up, and never succeeds', async (t) => {
   const { here } = await open(t, long);
   await here.for('guard/edge').acquire(newLeaseId(), 'guard', signal);
   await t.throwsAsync(here.awaitBarrier(at(1), AbortSignal.timeout(300)), { name: 'TimeoutError' });
 });
 
-test('a hundred revocations at once need few statements, and all pass', async (t) => {
+test('a hundred concurrent revocations need few statements, and all pass', async (t) => {
   const { here, acknowledge } = await open(t, long);
   const leaseId = newLeaseId();
   await here.for('guard/edge').acquire(leaseId, 'guard', signal);
@@ -198,7 +201,7 @@ test('a hundred revocations at once need few statements, and all pass', async (t
   t.true(reports.every(({ guards, acknowledged }) => guards === 1 && acknowledged === 1));
 });
 
-test('an acknowledgement that is not authentic, or no position, counts for nothing', async (t) => {
+test('an acknowledgement that is not authentic or has an invalid position does not count', async (t) => {
   const { here, publish, acknowledge, keyOf } = await open(t, medium);
   const leaseId = newLeaseId();
   await here.for('guard/edge').acquire(leaseId, 'guard', signal);

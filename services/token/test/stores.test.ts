@@ -33,7 +33,7 @@ async function open(t: ExecutionContext) {
 const mine = keyDocument({ accountId: 'acc_1', name: 'mine' });
 const theirs = keyDocument({ accountId: 'acc_2', name: 'theirs' });
 
-test('a key is found, listed, saved and removed only as one of its own account', async (t) => {
+test('a key is found, listed, saved and removed only for its own account', async (t) => {
   const { keys, decide, signal } = await open(t);
   await decide((tx) => keys.insert(tx, mine));
   await decide((tx) => keys.insert(tx, theirs));
@@ -56,7 +56,7 @@ test('a key is found, listed, saved and removed only as one of its own account',
   t.like(await keys.find('acc_1', mine._id, signal), { name: 'renamed' });
 });
 
-test('live keys come in batches that one message can hold', async (t) => {
+test('live keys are returned in batches that fit into one message', async (t) => {
   const { db, keys, signal } = await open(t);
   const projectIds = Array.from({ length: 100 }, () => newId('prj'));
   const all = Array.from({ length: 400 }, () => keyDocument({ accountId: 'acc_1', projectIds }));
@@ -84,7 +84,7 @@ test('keys are listed by id, page after page', async (t) => {
   t.deepEqual(await list({ size: 2, only: 'key_b' }), ['key_b']);
 });
 
-test('a secret’s fact says what its key says, from the same commit', async (t) => {
+test('a secret’s fact changes with its key, in the same commit', async (t) => {
   const { keys, decide, signal } = await open(t);
   const [old] = mine.secrets;
   const fresh = secretNamed('fresh');
@@ -150,7 +150,7 @@ test('a project has one live token, and another project keeps its own', async (t
   });
 });
 
-test('it is known whose a live or revoked token is, of the last 100 of a project', async (t) => {
+test('live and revoked tokens are resolved to their project, the last 100 of each project', async (t) => {
   const { projectTokens, decide, signal } = await open(t);
   const state = (name: string) => {
     const { hash, fingerprint } = secretNamed(name);
@@ -177,7 +177,7 @@ test('it is known whose a live or revoked token is, of the last 100 of a project
   t.true(found.every(({ projectId }) => projectId === 'prj_1'));
 });
 
-test('a key that ended itself is known for a day, and only by its own secret', async (t) => {
+test('a key that ended itself is known for a day, and is found only by its own secret', async (t) => {
   const { endedKeys, decide, signal } = await open(t);
   const { hash } = secretNamed('dead');
   const owner = { accountId: 'acc_1', keyId: 'key_1', requestKey: Buffer.alloc(32, 1) };
@@ -191,7 +191,7 @@ test('a key that ended itself is known for a day, and only by its own secret', a
   t.is(await endedKeys.find(hash, now, signal), undefined);
 });
 
-test('the use of a key is noted at most once a minute, and only as one of its account', async (t) => {
+test('the use of a key is recorded at most once a minute, and only for its own account', async (t) => {
   const { keys, decide, signal } = await open(t);
   const clock = fakeClock(now);
   await decide((tx) => keys.insert(tx, mine));
@@ -209,7 +209,7 @@ test('the use of a key is noted at most once a minute, and only as one of its ac
   await usedAt(now);
   clock.advance(59_000);
   uses.note([used]);
-  // Another process has no memory of the first use, but finds it noted.
+  // Another process does not know of the first use, but finds it recorded.
   new LastUse(keys, clock).note([used]);
   clock.advance(1_000);
   const aMinuteLater = clock.now();
@@ -218,7 +218,7 @@ test('the use of a key is noted at most once a minute, and only as one of its ac
   t.is(await lastUse('acc_2', theirs._id), undefined);
 });
 
-/** A database, and how many updates each command to it has had. */
+/** A database, with the number of updates of each command to it. */
 function watchUpdates(t: ExecutionContext) {
   const client = new MongoClient(required('MONGODB_URL'), { monitorCommands: true });
   const db = client.db(`uses_${randomUUID().slice(0, 8)}`);
@@ -233,7 +233,7 @@ function watchUpdates(t: ExecutionContext) {
   return { db, updates };
 }
 
-test('uses that come during a write share the next one, which has 10,000 at most', async (t) => {
+test('uses that arrive during a write share the next one, which has at most 10,000', async (t) => {
   const { db, updates } = watchUpdates(t);
   const used = Array.from({ length: 10_002 }, (_, index) => ({
     ...{ accountId: mine.accountId, keyId: `key_${index}` },
@@ -248,7 +248,7 @@ test('uses that come during a write share the next one, which has 10,000 at most
   t.deepEqual(updates, [1, 10_000]);
 });
 
-test('the use of many keys is noted by one command', async (t) => {
+test('the use of many keys is recorded by one command', async (t) => {
   const { db, updates } = watchUpdates(t);
   const keyIds = Array.from({ length: 1_000 }, (_, index) => `key_${index}`);
   const keys = db.collection<KeyDocument>('api_keys');

@@ -5,7 +5,7 @@ import type { KeyDocument, KeySecret } from '../store/documents.ts';
 
 export const now = new Date('2030-01-01T00:00:00Z');
 
-/** The stored part of a secret that nobody knows. */
+/** The stored parts of a secret that nobody knows. */
 export function secretNamed(name: string): KeySecret {
   const hash = hashOf(name);
   return { hash, masked: 'phx_...abcd', fingerprint: fingerprintOf(hash) };
@@ -22,7 +22,7 @@ export function keyDocument(over: Partial<KeyDocument> = {}): KeyDocument {
   };
 }
 
-/** What a caller sends of a key: nothing but what is given. */
+/** A key as a caller sends it, with only the given fields. */
 export function apiKey(over: Partial<ApiKey> = {}): ApiKey {
   return {
     ...{ id: '', accountId: '', name: '', masked: '', fingerprint: '', scopes: [] },

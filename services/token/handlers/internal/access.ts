@@ -15,7 +15,7 @@ import { refusalError } from '@silo/rpc/refusal.ts';
 import { hashOf, isWellFormed } from '@silo/tokens/secrets.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** VerifyToken: whose token it is, whatever was sent as one. */
+/** VerifyToken: returns whose project token this is, or why it is refused. Accepts any text. */
 export async function verifyToken(
   { token }: VerifyTokenRequest,
   { signal }: Call,
@@ -29,7 +29,7 @@ export async function verifyToken(
   return { answer: { $case: 'facts', value: { projectId, organizationId } } };
 }
 
-/** Authorize: whether a key, whatever was sent as one, may do something. */
+/** Authorize: decides whether a key may do something. Accepts any text as the key. */
 export async function authorize(
   request: AuthorizeRequest,
   { signal }: Call,
@@ -48,12 +48,15 @@ export async function authorize(
     : { answer: { $case: 'refusal', value: toRefusal(answer.refusal) } };
 }
 
-/** The target; an empty id must not pass for "none", which requires less. */
+/**
+ * Returns the target. Refuses an empty id, which must not be taken as "no target": that would
+ * require less access.
+ */
 function targetOf({ target }: AuthorizeRequest): Pick<Question, 'organizationId' | 'projectId'> {
   if (target === undefined) return {};
   if (target.value === '') {
     const field = target.$case === 'projectId' ? 'project_id' : 'organization_id';
-    throw errors.invalidField([{ field, description: 'must not be empty where it is given' }]);
+    throw errors.invalidField([{ field, description: 'must not be empty if it is given' }]);
   }
   return target.$case === 'projectId'
     ? { projectId: target.value }
@@ -70,7 +73,7 @@ function toKeyFacts({ key, organization }: AccessFacts): KeyFacts {
   };
 }
 
-/** A refusal as an answer: the reason, and what an error would say of it. */
+/** Converts a refusal to a response: the reason, and the text that an error would have. */
 function toRefusal(refusal: Refusal): RefusalMessage {
   return { reason: refusal.reason, description: refusalError(refusal).message };
 }

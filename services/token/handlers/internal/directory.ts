@@ -7,7 +7,7 @@ import type {
 import type { Call } from '@silo/rpc/call.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** Answers the live keys of accounts. */
+/** Returns the live keys of accounts. */
 export async function* listLiveKeys(
   { accountIds }: ListLiveKeysRequest,
   { signal }: Call,
@@ -18,7 +18,7 @@ export async function* listLiveKeys(
   }
 }
 
-/** Answers whose tokens these are, or were. */
+/** Returns the projects to which these tokens belong or belonged. */
 export async function findTokenProjects(
   { tokenHashes }: FindTokenProjectsRequest,
   { signal }: Call,

@@ -30,7 +30,7 @@ export async function acquire(
   return { terms: toLeaseTerms(numbers), keys };
 }
 
-/** Renew: grants a read lease if the guard has applied what is required. */
+/** Renew: grants a read lease if the guard has applied the requirement. */
 export async function renew(
   { leaseId, applied, acknowledged }: RenewRequest,
   { actor, signal }: Call,
@@ -45,7 +45,7 @@ export async function renew(
   return { result: toRenewResult(answer), keys };
 }
 
-/** Release: nobody waits for this guard any more. */
+/** Release: ends a lease, so that no barrier waits for its guard any more. */
 export async function release(
   { leaseId }: ReleaseRequest,
   { actor, signal }: Call,
@@ -55,7 +55,7 @@ export async function release(
   return {};
 }
 
-/** ReportKeyUse: keys that guards have let in, for their `last_use_time`. */
+/** ReportKeyUse: records the use of keys that guards have accepted, for their `last_use_time`. */
 export async function reportKeyUse(
   { keys }: ReportKeyUseRequest,
   { actor, signal }: Call,
@@ -65,7 +65,7 @@ export async function reportKeyUse(
   return {};
 }
 
-/** RaiseRequirement: what a relay has seen in its log is required of every guard. */
+/** RaiseRequirement: requires every guard to apply the events that a relay has seen in its log. */
 export async function raiseRequirement(
   { positions }: RaiseRequirementRequest,
   call: Call,
@@ -85,14 +85,19 @@ export async function awaitBarrier(
   return { propagation: await registry.awaitBarrier(own, call.signal) };
 }
 
-/** Positions of the caller's own log: nobody else knows whether there is such a place. */
+/**
+ * Checks that all positions are in the caller's own log: only the caller knows which positions
+ * exist there.
+ */
 function ownPositions(messages: readonly LogPosition[], { caller }: Call): Positions {
   const name = caller.kind === 'certificate' ? caller.name : undefined;
   if (messages.some(({ source }) => source !== name))
     throw errors.roleRequired([Role.ROLE_SERVICE]);
   const positions = fromLogPositions(messages);
   if (Object.keys(positions).length === 0) {
-    throw errors.invalidField([{ field: 'positions', description: 'must name a place in a log' }]);
+    throw errors.invalidField([
+      { field: 'positions', description: 'must contain a position in a log' },
+    ]);
   }
   return positions;
 }

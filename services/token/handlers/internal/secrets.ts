@@ -31,7 +31,10 @@ import {
 import type { Dependencies } from '../dependencies.ts';
 import { freshToken } from '../shared/fresh-secrets.ts';
 
-/** MakeProjectToken: once for each project. Answers the token that there is; '' after a purge. */
+/**
+ * MakeProjectToken: creates a project's first token, once. Returns the present token; '' after a
+ * purge.
+ */
 export async function makeProjectToken(
   request: MakeProjectTokenRequest,
   call: Call,
@@ -52,8 +55,9 @@ export async function makeProjectToken(
 }
 
 /**
- * StoreApiKey: a key whose secret the caller made; nothing where it is, or was, stored already: the
- * call may be carried out twice, and its owner may have deleted the key between.
+ * StoreApiKey: stores an account's first key, whose secret the caller generated. Stores nothing if
+ * the key is stored or was stored before: the call may be carried out twice, and the owner may have
+ * deleted the key in between.
  */
 export async function storeApiKey(
   request: StoreApiKeyRequest,
@@ -63,13 +67,13 @@ export async function storeApiKey(
   const { keyId: id, accountId, name, masked, scopes } = request;
   const hash = Buffer.from(request.keyHash);
   const secret = { hash, masked, fingerprint: fingerprintOf(hash) };
-  // The account acts: it is being created with this key.
+  // The actor is the account, which is being created with this key.
   const mutation = stepOf(call, { correlationId: request.correlationId, actor: accountId });
   await eventLog.decide(mutation, async (tx) => {
     const { now, emit } = tx;
     await keys.lockAccount(tx, accountId);
     if (!(await keys.noteFirstKey(tx, accountId, id))) return;
-    // Stored by a release that did not note it.
+    // A previous release may have stored the key without noting it as the first one.
     if ((await keys.findIn(tx, accountId, id)) !== undefined) return;
     const settings = { name, scopes, organizationIds: [], projectIds: [], expireTime: undefined };
     const init = { ...settings, id, accountId, secret };
@@ -80,7 +84,7 @@ export async function storeApiKey(
   return {};
 }
 
-/** ReadProjectToken: as it is now, since another region takes it over. */
+/** ReadProjectToken: returns the token by a linearizable read, because another region adopts it. */
 export async function readProjectToken(
   { projectId }: ReadProjectTokenRequest,
   { signal }: Call,
@@ -94,7 +98,10 @@ type AdoptDependencies = Pick<Dependencies, 'eventLog' | 'projectTokens'> & {
   propagate: Propagate;
 };
 
-/** AdoptProjectToken: the token that another region had, in place of whatever is here. */
+/**
+ * AdoptProjectToken: adopts the token that the project had in another region. It replaces any token
+ * here.
+ */
 export async function adoptProjectToken(
   request: AdoptProjectTokenRequest,
   call: Call,
@@ -117,12 +124,16 @@ export async function adoptProjectToken(
     else await projectTokens.save(tx, change.after, present);
     for (const event of change.events) emit(event);
   });
-  // A guard may have the token as unknown, or another one as good, and not receive the events in time.
+  // A guard may have cached the token as unknown, or another token as valid, and may not receive
+  // the events in time.
   await propagate([], call.signal);
   return {};
 }
 
-/** RetireProjectToken: the event alone; the project refuses, or passes on, what comes with it. */
+/**
+ * RetireProjectToken: only emits the event. The token stays known, and project refuses or forwards
+ * the captures that use it.
+ */
 export async function retireProjectToken(
   request: RetireProjectTokenRequest,
   call: Call,
@@ -142,7 +153,10 @@ export async function retireProjectToken(
   return {};
 }
 
-/** PurgeProjectToken: forgets the token of a project that is gone, or has not come by a migration. */
+/**
+ * PurgeProjectToken: deletes the token of a project that was deleted permanently, or that a
+ * cancelled migration has not brought here.
+ */
 export async function purgeProjectToken(
   request: PurgeProjectTokenRequest,
   call: Call,
@@ -167,7 +181,7 @@ export async function purgeProjectToken(
   return {};
 }
 
-/** EndProjectTokenAdoption: a call of the migration that is still under way brings no token any more. */
+/** EndProjectTokenAdoption: from now on, delayed calls of the migration bring no token. */
 export async function endProjectTokenAdoption(
   request: EndProjectTokenAdoptionRequest,
   call: Call,
@@ -187,7 +201,10 @@ export async function endProjectTokenAdoption(
   return {};
 }
 
-/** The mutation of a saga's step: its events have the id of the saga and the actor that began it. */
+/**
+ * The mutation of a saga's step. Its events have the id of the saga and the actor that began the
+ * saga.
+ */
 function stepOf(call: Call, saga: { correlationId: string; actor?: string }): Mutation {
   return {
     id: saga.correlationId || call.id,

@@ -18,7 +18,7 @@ const settings = {
   expireTime: undefined,
 };
 
-/** IssueApiKey: a key with every scope for an account that is locked out. */
+/** IssueApiKey: issues a key with every scope for an account that is locked out. */
 export async function issueApiKey(
   { accountId }: IssueApiKeyRequest,
   call: Call,

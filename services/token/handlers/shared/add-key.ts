@@ -5,8 +5,8 @@ import type { KeyDocument } from '../../store/documents.ts';
 import type { KeyStore } from '../../store/keys.ts';
 
 /**
- * Adds a key to an account that the transaction has locked, and answers it. Removes the account's
- * expired keys beyond a bound. Refuses with RESOURCE_LIMIT.
+ * Adds a key to an account that the transaction has locked, and returns it. Removes those of the
+ * account's expired keys that exceed their limit. Refuses with RESOURCE_LIMIT.
  */
 export async function addKey(
   keys: KeyStore,

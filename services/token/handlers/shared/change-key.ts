@@ -16,13 +16,14 @@ import { checkKeyCount } from '../../rules/keys-per-account.ts';
 import type { KeyDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** What is known when a change of a key is decided. */
+/** The documents on which a change of a key is decided. */
 export type KeyContext = { key: KeyDocument; caller: KeyFact; occasion: Occasion };
 
 /**
- * Decides one change of one key of the caller's account, with the calling key as it is then. `decide`
- * answers undefined where nothing changes; `respond` gets the key as it was left, before its deletion
- * too. Refuses with KEY_NOT_FOUND, and RESOURCE_LIMIT where an expired key would be one too many.
+ * Decides one change of one key of the caller's account, and reads the calling key in the same
+ * transaction. `decide` returns undefined if nothing changes. `respond` gets the key after the
+ * change, or the last state of a deleted key. Refuses with KEY_NOT_FOUND, and with RESOURCE_LIMIT
+ * if an expired key becomes valid again and exceeds the limit.
  */
 export async function changeKey<Response>(
   { eventLog, keys, endedKeys }: Dependencies,
@@ -32,9 +33,12 @@ export async function changeKey<Response>(
     codec: Codec<Response>;
     sealed?: boolean;
     decide(context: KeyContext): KeyChange | undefined;
-    /** What must lie within the calling key; unless given nothing must. Refused KEY_EXCEEDS_CALLER. */
+    /**
+     * The reach that must lie within the calling key; undefined: no check. Refuses with
+     * KEY_EXCEEDS_CALLER.
+     */
     within?(context: KeyContext): Reach | undefined;
-    /** Whether it takes access from nobody; unless given it may. */
+    /** Whether the change ends nobody's access. Absent: it may end access. */
     keepsAccess?(context: KeyContext): boolean;
     respond(key: KeyDocument, now: Date): Unpropagated<Response>;
   },
@@ -62,7 +66,7 @@ export async function changeKey<Response>(
     if (after === undefined) await keys.remove(tx, accountId, keyId);
     else await keys.save(tx, after);
     if (after !== undefined && isExpired(key, now) && !isExpired(after, now)) {
-      checkKeyCount(await keys.listExpiries(tx, accountId), now); // it counts again
+      checkKeyCount(await keys.listExpiries(tx, accountId), now); // the key counts again
     }
     await endedKeys.remove(
       tx,

@@ -2,14 +2,14 @@ import { fingerprintOf, hashOf, maskOf, newApiKey, newProjectToken } from '@silo
 import type { FreshToken } from '../../rules/project-token.ts';
 import type { KeySecret } from '../../store/documents.ts';
 
-/** Makes an API key's secret, beside what may be stored of it. */
+/** Generates an API key's secret, and the parts of it that may be stored. */
 export function freshKeySecret(): { secret: string; stored: KeySecret } {
   const secret = newApiKey();
   const hash = hashOf(secret);
   return { secret, stored: { hash, masked: maskOf(secret), fingerprint: fingerprintOf(hash) } };
 }
 
-/** Makes a project token with the names that it goes by. */
+/** Generates a project token with its hash and fingerprint. */
 export function freshToken(): FreshToken {
   const token = newProjectToken();
   const hash = hashOf(token);
