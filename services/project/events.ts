@@ -79,7 +79,7 @@ export function undeletedEvent(project: ProjectDocument, { actor, tx }: Occasion
   return { event: 'undeleted', subject: _id, body: ProjectUndeleted.toJSON(body) };
 }
 
-/** An attempt to hand the project over to another region begins. */
+/** An attempt at the cutover to another region has begun. */
 export function heldEvent(
   project: ProjectDocument,
   { migrationId }: { migrationId: string },
@@ -90,7 +90,7 @@ export function heldEvent(
   return { event: 'held', subject: _id, body: ProjectHeld.toJSON(body) };
 }
 
-/** The attempt has ended, and the project is as it was. */
+/** The attempt has ended, and the project is as before. */
 export function releasedEvent(
   project: ProjectDocument,
   { migrationId }: { migrationId: string },
@@ -101,7 +101,10 @@ export function releasedEvent(
   return { event: 'released', subject: _id, body: ProjectReleased.toJSON(body) };
 }
 
-/** In the source's region the project has gone; in the destination's, where it is new, it has come. */
+/**
+ * In the source's region the project has left; in the destination's region it has arrived as a new
+ * project.
+ */
 export function migratedEvent(
   { _id, name, revision }: ProjectDocument,
   migration: {
@@ -128,7 +131,7 @@ export function migratedEvent(
   return { event: 'migrated', subject: _id, body: ProjectMigrated.toJSON(body) };
 }
 
-/** `filterFields` are the names of what the deletion's filter restricts. */
+/** `filterFields` are the names of the fields that the deletion's filter restricts. */
 export function eventsDeletedEvent(
   { _id, organizationId, revision }: ProjectDocument,
   { deletionId, filterFields }: { deletionId: string; filterFields: string[] },
@@ -139,7 +142,7 @@ export function eventsDeletedEvent(
   return { event: 'events_deleted', subject: _id, body: EventsDeleted.toJSON(body) };
 }
 
-/** `before` is undefined where the slots have just been opened. */
+/** `before` is undefined if the slots have just been opened. */
 export function slotsChangedEvent(
   before: SlotsDocument | undefined,
   { _id, limit, count, closed, revision }: SlotsDocument,

@@ -87,7 +87,8 @@ export function migrationMessage(document: MigrationDocument): Migration {
   const { sourceRegion, destinationRegion, sourceOrganizationId, destinationOrganizationId } =
     document;
   const { requesterAccountId, accepterAccountId = '', rollbackOf = '', putOff } = document;
-  // What puts it off now may hide neither why it was cancelled nor how its last cutover ended.
+  // A reason of a postponement must not hide why the migration was cancelled or how its last
+  // cutover ended.
   const failure = [document.failure, putOff?.why].filter(Boolean).join(' ');
   const { requestTime, acceptTime, startTime, finishTime, purgeTime } = document;
   return {
@@ -106,14 +107,14 @@ export function migrationMessage(document: MigrationDocument): Migration {
   };
 }
 
-/** A move as a key may see it that reaches only some projects, where any are given. */
+/** A move as visible to a key that may be restricted to some of its projects. */
 export function visibleMove(document: MoveDocument, onlyIds: readonly string[] | undefined): Move {
   const move = moveMessage(document);
   if (onlyIds === undefined) return move;
   return { ...move, projectIds: move.projectIds.filter((id) => onlyIds.includes(id)) };
 }
 
-/** The slots of an organization, and how many it has with that many projects more. */
+/** The present slots of an organization, and its number of projects after adding `more`. */
 export function slotsChange({ _id, limit, count }: SlotsDocument, more: number): SlotsChange {
   return {
     organizationId: _id,
@@ -123,10 +124,10 @@ export function slotsChange({ _id, limit, count }: SlotsDocument, more: number):
   };
 }
 
-/** No list is longer; the counts are of all. */
+/** Maximum length of each list; the counts include all entries. */
 const listedMax = 1_000;
 
-/** The lost or gained access as `accountId` may see it: of keys of others only their number. */
+/** The lost or gained access as visible to `accountId`: only the number of other accounts' keys. */
 export function accessChangeMessage(
   { people, keys }: Concerned,
   access: MoveAccess,
@@ -139,7 +140,7 @@ export function accessChangeMessage(
     members: people.slice(0, listedMax).map((person) => ({
       accountId: person.accountId,
       displayName: person.displayName,
-      // One of the two: members of both lose and gain nothing.
+      // Only one of the two levels is set: members of both organizations lose and gain nothing.
       level:
         person.sourceLevel === Level.LEVEL_UNSPECIFIED
           ? person.destinationLevel
@@ -161,7 +162,7 @@ export function accessChangeMessage(
 function ownersOf(keys: readonly ConcernedKey[], { people }: MoveAccess): KeyOwner[] {
   const counts = new Map<string, number>();
   for (const { key } of keys) counts.set(key.accountId, (counts.get(key.accountId) ?? 0) + 1);
-  // By account id, as everybody is.
+  // In order of account ids, like the people.
   return people.flatMap(({ accountId, displayName }) => {
     const keyCount = counts.get(accountId);
     return keyCount === undefined ? [] : [{ accountId, displayName, keyCount }];

@@ -4,7 +4,7 @@ import { type Metrics, readAtScrape, sharedReading } from '@silo/runtime/metrics
 import { Histogram } from 'prom-client';
 import type { OpenMigrations } from './store/migration-summary.ts';
 
-/** What a process of the destination counts of its copies. */
+/** The counts of a process of the destination for its copies. */
 type CopyCounts = {
   eventsCopied: number;
   bytesCopied: number;
@@ -17,13 +17,16 @@ type CopyCounts = {
 type HoldOutcome = 'committed' | 'released';
 
 export type MigrationMetrics = {
-  /** A copy went on, from what it had counted before. */
+  /** A copy has continued from earlier counts. */
   copied(before: CopyCounts, after: CopyCounts): void;
-  /** A project was held by an attempt, which has ended. */
+  /** An attempt that held a project has ended. */
   held(outcome: HoldOutcome, seconds: number): void;
 };
 
-/** Registers the metrics of migrations between regions; those of the records are read at a scrape. */
+/**
+ * Registers the metrics of migrations between regions; those of the records are read at each
+ * scrape.
+ */
 export function measureMigrations(
   metrics: Metrics,
   readOpen: () => Promise<OpenMigrations[]>,
@@ -75,7 +78,7 @@ export function measureMigrations(
   return {
     copied: (before, after) => {
       for (const name of Object.keys(counts) as (keyof CopyCounts)[]) {
-        // What is copied again from a checkpoint is counted from there.
+        // After a return to a checkpoint, counting starts from there.
         counts[name] += Math.max(0, after[name] - before[name]);
       }
     },
@@ -83,7 +86,7 @@ export function measureMigrations(
   };
 }
 
-/** What is the same on every replica, by the records. */
+/** Metrics from the records, which are the same on every replica. */
 function measureOpen(metrics: Metrics, read: () => Promise<OpenMigrations[] | undefined>): void {
   readAtScrape(
     'gauge',
@@ -104,7 +107,7 @@ function measureOpen(metrics: Metrics, read: () => Promise<OpenMigrations[] | un
     metrics,
     {
       name: 'silo_migration_lag_seconds',
-      help: 'By how much the copy that is most behind is behind its source.',
+      help: 'Largest lag of a copy behind its source.',
     },
     async () => {
       const open = await read();

@@ -71,7 +71,7 @@ type MountMigrationsDependencies = {
   metrics: MigrationMetrics;
 };
 
-/** What serves and runs migrations between regions. */
+/** The handlers and loops of migrations between regions. */
 export function migrationParts(
   kit: ServiceKit,
   common: Dependencies,

@@ -66,13 +66,13 @@ import { storeMigrations } from './store/set-up.ts';
 import { createSlotStore } from './store/slots.ts';
 import { createUsageStore, type UsageStore } from './store/usage.ts';
 
-/** It has a turn every ten minutes: its lease need not be renewed often. */
+/** It runs every ten minutes: its lease need not be renewed often. */
 const retentionLeader = {
   name: 'retention',
   timing: { leaseMs: 60_000, renewMs: 20_000, marginMs: 15_000 },
 };
 
-/** Projects, their organizations, and how many each organization may have. */
+/** Serves projects, and the slots of their organizations. */
 export const projectService: ServiceDefinition = {
   name: 'project',
   migrations: storeMigrations,

@@ -24,9 +24,9 @@ import type { Dependencies } from './dependencies.ts';
 const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_ACCEPTED: accepted } = MigrationState;
 const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 
-/** The answer does not wait for the source for longer. */
+/** Maximum time that the response waits for the source. */
 const noteMsMax = 2_000;
-/** Characters of what another region says to people. */
+/** Maximum number of characters of a text from another region. */
 const failureMax = 1_000;
 
 type AcceptMigrationDependencies = Pick<
@@ -53,7 +53,7 @@ export async function acceptMigration(
   }
   const { state } = offer;
   if (state !== requested) {
-    // Its project may be gone, which the source notes then.
+    // The project may be gone, which the source then records.
     const asOffered = { ...offer, state: requested, failure: '' };
     if (state === cancelled) await noteAtSource(asOffered, 0, call, regions);
     throw wrongState({ _id: migrationId, state }, becauseOf(offer));
@@ -74,7 +74,7 @@ export async function acceptMigration(
   return outcome;
 }
 
-/** Where the source does not answer, the loop of open migrations repeats it. */
+/** If the source does not answer, the loop of open migrations informs it later. */
 async function noteAtSource(
   migration: Migration,
   revision: number,
@@ -87,13 +87,19 @@ async function noteAtSource(
   ).catch((err: unknown) => log.info({ migrationId, err }, 'the source is not informed yet'));
 }
 
-/** Why the source has ended an offer by itself, as a clause; undefined where its state says all. */
+/**
+ * Why the source has cancelled an offer by itself, as a clause; undefined if the state says
+ * everything.
+ */
 function becauseOf({ state, failure }: Migration): string | undefined {
   if (state !== cancelled || failure === '') return undefined;
   return `it was cancelled: ${failure.slice(0, failureMax).replace(/\.$/, '')}`;
 }
 
-/** The migration as the region of its source has it; undefined where that has none for this region. */
+/**
+ * Reads the migration from the region of its source; undefined if that has no offer for this
+ * region.
+ */
 async function findOffer(
   { region, regions }: AcceptMigrationDependencies,
   { signal }: Call,
@@ -104,14 +110,14 @@ async function findOffer(
   const { migration } = await askRegion(regions, source, (client) =>
     client.getOffer({ migrationId }, { signal }),
   );
-  // The source says what migrates, and not between whom.
+  // Accept only the requested migration: the source must not choose the parties of the migration.
   if (migration === undefined) return undefined;
   const { id, sourceRegion, destinationRegion } = migration;
   const isMeant = id === migrationId && sourceRegion === source && destinationRegion === region;
   return isMeant && isSoundOffer(migration) ? migration : undefined;
 }
 
-/** Refuses where the project is in this region. Answers whether events of an earlier stay are here. */
+/** Refuses if the project is in this region. Returns whether events of an earlier stay are here. */
 async function requireAway(
   { migrations, migratingProjects, events }: AcceptMigrationDependencies,
   tx: Transaction,

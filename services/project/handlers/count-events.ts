@@ -93,7 +93,7 @@ async function groupingOf(
   }
 }
 
-/** What is counted as its canonical bytes are: what a page token is bound to. */
+/** The canonical bytes of the request, to which a page token is bound. */
 function textOf(request: CountEventsRequest): string {
   const counted = { ...request, pageSize: 0, pageToken: '' };
   return Buffer.from(CountEventsRequest.encode(counted).finish()).toString('base64');

@@ -16,7 +16,7 @@ type DeadTokenReportDependencies = Pick<Dependencies, 'access'> & {
   clock: Clock;
 };
 
-/** DeadTokenReport: also of a deleted or migrated project, by the organization that owned it. */
+/** DeadTokenReport: also for a deleted or migrated project, by the organization that owned it. */
 export async function deadTokenReport(
   { projectId }: DeadTokenReportRequest,
   call: Call,
@@ -29,7 +29,7 @@ export async function deadTokenReport(
   const uses = await deadTokens.list(projectId, call.signal);
   const now = clock.now();
   return {
-    // Bounded here, too: an earlier release stored more.
+    // Bound the list here, too: an earlier release stored more.
     uses: recentUses(addUses(uses, [], now), now).map(
       ({ firstTime, lastTime, forwardedRegion = '', ...use }) => ({
         ...{ ...use, forwardedRegion },

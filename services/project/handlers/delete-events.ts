@@ -23,8 +23,9 @@ type DeleteEventsDependencies = Pick<Dependencies, 'projects' | 'eventLog' | 'ac
 };
 
 /**
- * Begins a generation of the project's events. The deletion covers what matches in earlier ones; the
- * barrier that follows waits until no guard lets an event be captured into those any more.
+ * DeleteEvents: begins a generation of the project's events. The deletion covers matching events of
+ * earlier generations; the following barrier waits until no guard allows captures into those any
+ * more.
  */
 export async function deleteEvents(
   { projectId, filter: sent }: DeleteEventsRequest,
@@ -38,7 +39,7 @@ export async function deleteEvents(
     return await eventLog.mutate(call, DeleteEventsResponse, async (tx) => {
       const present = await projects.read(tx, organizationId, projectId);
       if (present === undefined) throw gone;
-      // Before anything is written, so that what is refused conflicts with no other call.
+      // Check before any write, so that a refused request conflicts with no other call.
       if (await deletions.isFull(tx, projectId)) {
         throw errors.rateLimited('event_deletions', retryMs);
       }
@@ -57,7 +58,7 @@ export async function deleteEvents(
   });
 }
 
-/** Refuses with INVALID_FIELD a filter that is wrong or too large. */
+/** Refuses an invalid or too large filter with INVALID_FIELD. */
 function encoded(filter: EventFilter): Buffer {
   checkFilter(filter);
   const bytes = Buffer.from(EventFilter.encode(filter).finish());

@@ -40,7 +40,7 @@ export async function deleteProject(
       tx.emit(deletedEvent(project, { actor: call.actor, tx }));
       return {
         response: { project: projectMessage(project) },
-        // Deleted by this very request.
+        // A retry must work although this request has deleted the project.
         reauthorize: [{ projectId, level, evenGone: true }],
       };
     });

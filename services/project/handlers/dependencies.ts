@@ -12,7 +12,7 @@ import type { ProjectStore } from '../store/projects.ts';
 import type { SlotStore } from '../store/slots.ts';
 import type { ReadMoveAccess } from './shared/read-move-access.ts';
 
-/** What the handlers are made of; each names those that it uses. */
+/** All dependencies of the handlers; each handler names those that it uses. */
 export type Dependencies = {
   projects: ProjectStore;
   slots: SlotStore;
@@ -21,11 +21,11 @@ export type Dependencies = {
   access: Access;
   migrations: MigrationStore;
   peers: { org: Pick<Peers['org'], 'directory'> };
-  /** This region, and the clients of the others. */
+  /** This region, and the clients of the other regions. */
   region: Region;
   regions: Regions;
   readMoveAccess: ReadMoveAccess;
-  /** Of reads whose cost grows with what is stored, but for events. */
+  /** Limits reads whose cost grows with the stored data, except reads of events. */
   reading: Reading;
   sagas: Sagas;
   createProjects: CreateProjectsSaga;

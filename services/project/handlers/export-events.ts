@@ -22,12 +22,12 @@ import {
 } from './shared/event-read.ts';
 
 const pageSize = 1_000;
-/** Of one process, so that exports leave MongoDB and memory to others. */
+/** Limit per process, so that exports leave MongoDB and memory to other calls. */
 const pagesAtOnce = 4;
 const waitingMax = 64;
 const retryMs = 1_000;
 
-/** The turns of the exports of one process. */
+/** Limits the exports of one process. */
 export const createExporting = () => limit({ atOnce: pagesAtOnce, waitingMax });
 
 type Dependencies = {
@@ -38,7 +38,7 @@ type Dependencies = {
   clock: Clock;
 };
 
-/** A message is a page of its own, which is read when the one before it has left. */
+/** ExportEvents: each message is one page, which is read after the previous one was sent. */
 export async function* exportEvents(
   { filter, pageToken }: ExportEventsRequest,
   call: Call,
@@ -57,7 +57,7 @@ export async function* exportEvents(
       return await queries.query(projectId, kept, wanted, call.signal);
     };
     const { events, next } = await exporting(readPage).catch(refuseWaiting);
-    // After the read: events that are deleted by now, or not kept any more, are not sent.
+    // Check after the read: events that are deleted or expired by now are not sent.
     const needs = { scope: 'event:read', projectId, level: Level.LEVEL_MEMBER };
     const { project } = await demand(access, call, needs);
     const read = current;

@@ -8,7 +8,10 @@ import type { Clock } from '@silo/runtime/clock.ts';
 import { daysOf, dayText, readDay } from '../rules/usage.ts';
 import type { UsageStore } from '../store/usage.ts';
 
-/** GetUsage: of an organization, or of a project that it has now, what was captured while it was. */
+/**
+ * GetUsage: the usage of an organization, or of one of its present projects while it owned that
+ * project.
+ */
 export async function getUsage(
   { projectId, firstDay, lastDay, pageSize, pageToken }: GetUsageRequest,
   call: Call,

@@ -45,7 +45,7 @@ export async function listMoveDestinations(
       .filter(({ organizationId: id }) => regionOf(id) === regionOf(sourceId))
       .filter(({ organizationId: id }) => reachesOrganization(key, id))
       .sort((a, b) => (a.organizationId < b.organizationId ? -1 : 1));
-    // One more than the page may hold, which shows that there is another page.
+    // One more than the page may hold shows that there is another page.
     const candidates = others.slice(0, size + 1);
     const ids = candidates.map(({ organizationId }) => organizationId);
     const found = await slots.getMany([sourceId, ...ids], signal);

@@ -14,7 +14,7 @@ export async function listMoves(
   { moves }: Pick<Dependencies, 'moves'>,
 ): Promise<ListMovesResponse> {
   const { key } = keyCaller(call);
-  // By project, too, only what its present owner may see.
+  // Also for a project, only the moves that its present owner may see.
   const organizationId = targetOrganization(call).id;
   const query = ['ListMoves', organizationId, projectId];
   const [beforeId] = decodePageToken(query, pageToken, [textPart]) ?? [];

@@ -9,7 +9,10 @@ import { demand } from '@silo/rpc/check-access.ts';
 import { projectMessage } from '../messages.ts';
 import type { Dependencies } from './dependencies.ts';
 
-/** A key that reaches the organization reaches all of its projects: the server has checked that. */
+/**
+ * ListProjects: a key that reaches the organization reaches all of its projects, as the server has
+ * checked.
+ */
 export async function listProjects(
   { organizationId, pageSize, pageToken, showDeleted }: ListProjectsRequest,
   call: Call,

@@ -67,7 +67,7 @@ export async function requestMigration(
       ]);
     const permitted = await beforePermit({ access: dependencies.access, call }, target, ask);
     const [[access, { events }], { project: owned }] = permitted;
-    // Where it has moved meanwhile, nothing is decided as of an organization that was not asked about.
+    // If the project has moved meanwhile, nothing is decided with another organization's facts.
     if (owned?.fact.organizationId !== sourceId) throw gone;
     const differences = (project: ProjectDocument) => {
       if (access === undefined) return [];
@@ -94,15 +94,16 @@ export async function requestMigration(
   });
 }
 
-/** The demand of `requireReachesSource`, for a repeat. */
+/** The demand of `requireReachesSource`, for repeated requests. */
 function reachesSource(organizationId: string): Demand {
   const hiddenAs = { reason: ErrorReason.ERROR_REASON_KEY_RESTRICTED, detail: '' };
   return { organizationId, level: Level.LEVEL_ADMIN, hiddenAs };
 }
 
 /**
- * The project, which has no migration and gets none meanwhile. Ends one of an organization that had it
- * before, which this one could not even see.
+ * Returns the project if it has no migration; the transaction prevents a concurrent one. Cancels an
+ * open migration of an organization that owned the project before, because the present owner cannot
+ * see it.
  */
 async function requireActive(
   { projects, migrations, fenceHere }: RequestMigrationDependencies,

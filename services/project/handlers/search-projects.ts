@@ -60,7 +60,7 @@ export async function searchProjects(
   };
 }
 
-/** The caller's organizations in the order of the answer, from the one where the page begins. */
+/** The caller's organizations in the order of the results, from the one where the page begins. */
 function organizationsFrom(
   memberships: readonly Membership[],
   position: readonly string[] | undefined,

@@ -21,7 +21,7 @@ export async function undeleteProject(
   { projects, slots, eventLog, access }: UndeleteProjectDependencies,
 ): Promise<Outcome<UndeleteProjectResponse>> {
   const level = Level.LEVEL_ADMIN;
-  // A deleted one still belongs to the organization that owned it.
+  // A deleted project still belongs to its organization.
   const needs = { scope: 'project:write', level, projectId, evenGone: true };
   const { organization } = await demand(access, call, needs);
   if (organization === undefined) throw errors.projectNotFound(projectId);
@@ -31,7 +31,7 @@ export async function undeleteProject(
     if (project === undefined) {
       const present = await projects.read(tx, organizationId, projectId);
       if (present === undefined || present.state === ProjectState.PROJECT_STATE_DELETED) {
-        throw errors.projectNotFound(projectId); // its time is over
+        throw errors.projectNotFound(projectId); // the time to undelete it is over
       }
       throw errors.projectNotDeleted({ projectId, state: present.state });
     }

@@ -65,9 +65,7 @@ async function decide(
   );
 }
 
-/**
- * Reads all that the rules rest on, as of one instant, and refuses with those that are violated.
- */
+/** Reads the facts of all rules in one snapshot, and refuses if any rule is violated. */
 async function requireUndoable(
   { projects, slots, moves }: UndoMoveDependencies,
   moveId: string,
@@ -79,7 +77,7 @@ async function requireUndoable(
   const existing = await projects.readMany(tx, projectIds);
   const ends = { sourceId, destinationId };
   const both = requireUsable(await slots.readMany(tx, [sourceId, destinationId]), ends);
-  // Only what is still where the move brought it can go back, and count.
+  // Only projects that are still where the move brought them go back, and count.
   const there = existing.filter((project) => project.moveId === moveId);
   requireNone([
     ...undoBlockers(move, existing, tx.now),

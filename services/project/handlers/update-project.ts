@@ -48,7 +48,7 @@ export async function updateProject(
   });
 }
 
-/** What the settings make of the indexes; nothing where none are, or were, chosen. */
+/** The indexes that the settings require; undefined if no properties are, or were, chosen. */
 function indexesAfter(
   { propertyIndexes = [], revision }: ProjectDocument,
   { indexedProperties = [] }: StoredSettings,

@@ -22,7 +22,7 @@ export async function* watchMigration(
   const needs = { scope: 'project:read', organizationId, level: Level.LEVEL_MEMBER };
   const see = async (record: MigrationDocument | undefined) => {
     if (record?.organizationId !== organizationId) throw errors.migrationNotFound(migrationId);
-    // After the read: to whom has lost access by now, nothing is sent.
+    // Check after the read: a caller that has lost access by now gets nothing.
     await demand(access, call, needs);
     return record;
   };

@@ -5,21 +5,22 @@ import type { ServiceKit } from '@silo/service/service-definition.ts';
 import type { PropertyIndexStore, Unfinished } from '../store/property-indexes.ts';
 
 const intervalMs = 5_000;
-/** Then another index has its turn: some 25,000 events. */
+/** Number of steps before another index has its turn: some 25,000 events. */
 const stepsMax = 100;
 
 type Dependencies = {
   indexes: PropertyIndexStore;
   eventLog: Pick<EventLog, 'head'>;
   registry: Pick<ServiceKit['registry'], 'awaitBarrier'>;
-  /** Names this process; new at every start. */
+  /** Identifies this process; new at every start. */
   owner: string;
   log: Log;
 };
 
 /**
- * Builds, until the signal, the indexes that projects have chosen, and removes those that they have
- * left out. Every replica does; on one place works one at a time, and another one goes on where it ended.
+ * Builds the indexes that projects have chosen, and removes those that they no longer choose, until
+ * the signal aborts. Every replica does this; one at a time works on a place, and another one
+ * continues where it stopped.
  */
 export async function buildPropertyIndexes(
   dependencies: Dependencies,
@@ -32,7 +33,8 @@ export async function buildPropertyIndexes(
 }
 
 /**
- * One turn: until nothing is left but what others work on, or what fails, which is logged.
+ * One turn: works until the remaining indexes belong to other processes or have failed, which is
+ * logged.
  * @internal Exported for tests.
  */
 export async function buildDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
@@ -52,7 +54,7 @@ export async function buildDue(dependencies: Dependencies, signal: AbortSignal):
   }
 }
 
-/** Some steps on one index. Answers whether more are to be done by this process. */
+/** Does some steps on one index. Returns whether this process has more to do. */
 async function advance(
   dependencies: Dependencies,
   unfinished: Unfinished,

@@ -12,7 +12,7 @@ import { each } from './each.ts';
 import { inPages } from './in-pages.ts';
 
 const intervalMs = 5_000;
-/** Of one look. */
+/** Maximum number of records in one turn. */
 const recordsMax = 100;
 const atOnceMax = 4;
 
@@ -24,9 +24,10 @@ type Dependencies = {
 };
 
 /**
- * Cancels, until the signal, migrations from this region whose project was deleted or moved: an offer that
- * nobody accepts, and one whose other region does not call, would stay open for ever. Every replica does.
- * The transaction that moves a project does not: it would write one statement more for each move.
+ * Cancels migrations from this region whose project was deleted or moved, until the signal aborts.
+ * Otherwise an offer that nobody accepts, or whose other region does not call, would stay open for
+ * ever. Every replica does this. The transaction that moves a project does not, because it would
+ * cost every move one more statement.
  */
 export async function cancelGone(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   await runForever(
@@ -36,7 +37,7 @@ export async function cancelGone(dependencies: Dependencies, signal: AbortSignal
 }
 
 /**
- * One turn after another, each of the migrations that come next.
+ * Takes one turn per call, each with the next page of migrations.
  * @internal Exported for tests.
  */
 export function cancellingGone({

@@ -5,17 +5,17 @@ import { runMigration } from '../migration/run-migration.ts';
 import type { WorkDependencies } from '../migration/work.ts';
 
 const intervalMs = 1_000;
-/** The longest pause after failures: a project that is cut over is in use nowhere meanwhile. */
+/** Maximum pause after failures: a project that is being cut over is in use nowhere meanwhile. */
 const capMs = 3_000;
-/** Of one process: each holds some batches of events in memory. */
+/** Maximum per process: each holds some batches of events in memory. */
 const atOnceMax = 4;
-/** Those that other processes lead, and this one waits for. */
+/** Maximum number of migrations whose lease other processes hold and this one waits for. */
 const waitingMax = 100;
 const cutoversMax = 100;
 
-/** Captures wait for these: however much a process does, it follows the one that has begun them. */
+/** Captures wait for these: every process takes them over regardless of its other work. */
 const cutOver = [MigrationState.MIGRATION_STATE_CUTOVER] as const;
-/** Whatever else a process of this region has to do something for. */
+/** All other states with work for a process of this region. */
 const driven = [
   MigrationState.MIGRATION_STATE_COPYING,
   MigrationState.MIGRATION_STATE_VERIFYING,
@@ -24,13 +24,14 @@ const driven = [
 ] as const;
 
 type Dependencies = WorkDependencies & {
-  /** Names this process; new at every start. */
+  /** Identifies this process; new at every start. */
   owner: string;
 };
 
 /**
- * Works, until the signal, on the migrations to this region. Every replica does; on one migration works
- * one at a time, under a lease, and another one goes on where it ended. To wait for a lease takes no turn.
+ * Works on the migrations to this region until the signal aborts. Every replica does this. One at a
+ * time works on a migration, under a lease, and another one continues where it stopped. Waiting for
+ * a lease takes no turn.
  */
 export async function driveMigrations(
   dependencies: Dependencies,
@@ -40,7 +41,7 @@ export async function driveMigrations(
   const running = new Map<string, Promise<void>>();
   const turns = new Set<string>();
   const take = (id: string) => turns.size < atOnceMax && turns.add(id).has(id);
-  // As of now, as another process may have led it for long.
+  // Read again: another process may have led the migration for a long time.
   const isCutOver = async (id: string) =>
     (await migrations.find(id, signal))?.state === MigrationState.MIGRATION_STATE_CUTOVER;
   const begin = (id: string) => {
@@ -67,8 +68,8 @@ export async function driveMigrations(
 type Turn = { mayLead: () => Promise<boolean>; leave: () => void; signal: AbortSignal };
 
 /**
- * Competes for one migration, until nothing is left to do for it, or it is this process's and there is no
- * turn for it.
+ * Competes for the lease of one migration, until no work is left for it, or this process has the
+ * lease but no turn for it.
  */
 async function drive(
   dependencies: Dependencies,

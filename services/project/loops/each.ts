@@ -1,8 +1,8 @@
 import { limit } from '@silo/runtime/limit.ts';
 
 /**
- * Works on each item, so many at a time. A failure keeps no other item from its turn: rejects, once all
- * have had theirs, with the first one.
+ * Works on all items, with limited concurrency. A failure does not skip other items: after all are
+ * done, rejects with the first failure.
  */
 export async function each<Item>(
   items: readonly Item[],

@@ -13,9 +13,9 @@ import type { MigrationStore } from '../store/migrations.ts';
 import { each } from './each.ts';
 
 const intervalMs = 500;
-/** After failures, too: captures wait. */
+/** Maximum pause, also after failures: captures wait. */
 const lateMsMax = 1_000;
-/** The same for tokens: one whose end cannot be noted delays the others by so much. */
+/** Timeout for retiring a token: one that cannot be retired delays the others by this much. */
 const retireMsMax = 5_000;
 const recordsMax = 100;
 const retiredAtOnce = 8;
@@ -31,13 +31,13 @@ type Dependencies = {
 };
 
 /**
- * Ends, until the signal, attempts at a cutover whose time is over, whatever has become of the other
- * region; and lets subscribers know that the tokens of migrated projects have ended here. Every
- * replica does.
+ * Until the signal aborts, ends attempts at a cutover that exceed their time limit, regardless of
+ * the other region; and informs subscribers that the tokens of migrated projects have ended here.
+ * Every replica does this.
  */
 export async function endHolds(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const options = { intervalMs, signal, log: dependencies.log };
-  // Beside each other: a token service that does not answer must not make a hold longer.
+  // Concurrently: a token service that does not answer must not prolong a hold.
   await Promise.all([
     runForever({ ...options, name: 'end-holds', capMs: lateMsMax }, async () => {
       const late = await dependencies.attempts.late(recordsMax, signal);
@@ -75,7 +75,7 @@ async function retire(
     { projectId, organizationId, actor, correlationId },
     { signal },
   );
-  // Another process may have done it from an older list, and a purge have opened the record again.
+  // Another process may have done it from an older list, and a purge may have reopened the record.
   const noPurge = { isPurging: { $exists: false } };
   await decide(dependencies, record, signal, async (tx) => {
     const retired = await dependencies.migrations.write(tx, record, { isRetired: true }, noPurge);

@@ -5,14 +5,16 @@ import { keptSince } from '../rules/events/retention.ts';
 import type { Retaining, RetentionStore } from '../store/retention.ts';
 
 const intervalMs = 10 * 60 * 1000;
-/** Batches of one project, of up to 10,000 events in total, before the next project has its turn. */
+/**
+ * Batches of one project, of up to 10,000 events in total, before the next project has its turn.
+ */
 const batchesMax = 20;
 
 type Dependencies = { retention: RetentionStore; clock: Clock; log: Log };
 
 /**
- * Removes, until the signal, events that are older than the settings of their project keep them. One
- * process at a time should: deletions compete with captures.
+ * Removes events that exceed the retention of their project, until the signal aborts. Only one
+ * process at a time should do this: deletions compete with captures.
  */
 export async function endRetention(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const options = { name: 'end-retention', intervalMs, signal, log: dependencies.log };
@@ -20,8 +22,8 @@ export async function endRetention(dependencies: Dependencies, signal: AbortSign
 }
 
 /**
- * One turn: removes the events that no project keeps any more. Projects take turns. One that fails
- * waits for the next turn.
+ * One turn: removes all events that exceed the retention of their projects. Projects take turns. A
+ * project that fails waits for the next turn.
  * @internal Exported for tests.
  */
 export async function endDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
@@ -44,7 +46,7 @@ async function removeSomeOfEach(
     for (const project of some) {
       const { projectId, retentionDays, readTime } = project;
       if (failed.has(projectId)) continue;
-      // The earlier time: a process whose clock is ahead must remove nothing that is kept.
+      // Use the earlier time: a process whose clock is ahead must not remove events too early.
       const nowMs = Math.min(clock.now().getTime(), readTime.getTime());
       const time = keptSince(retentionDays, new Date(nowMs));
       if (time === undefined) continue;

@@ -9,8 +9,8 @@ const intervalMs = 10 * 60 * 1000;
 type Dependencies = { usage: Pick<UsageStore, 'fold'>; clock: Clock; log: Log };
 
 /**
- * Adds up, until the signal, the counters of days that are over. Every replica does; where two meet,
- * one begins its transaction again.
+ * Folds the counters of past days, until the signal aborts. Every replica does this; if two
+ * conflict, one retries its transaction.
  */
 export async function foldUsage(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   await runForever(
@@ -20,7 +20,7 @@ export async function foldUsage(dependencies: Dependencies, signal: AbortSignal)
 }
 
 /**
- * One turn: everything that can be added up now.
+ * One turn: folds all counters of past days.
  * @internal Exported for tests.
  */
 export async function foldDue({ usage, clock }: Dependencies, signal: AbortSignal): Promise<void> {

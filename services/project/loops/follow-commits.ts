@@ -11,9 +11,9 @@ import { each } from './each.ts';
 import { inPages } from './in-pages.ts';
 
 const intervalMs = 10_000;
-/** Records of one turn. */
+/** Maximum number of records in one turn. */
 const recordsMax = 100;
-/** Calls to one other region. */
+/** Maximum number of concurrent calls to one other region. */
 const atOnceMax = 4;
 
 const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = MigrationState;
@@ -26,9 +26,9 @@ type Dependencies = ProgressDependencies & {
 };
 
 /**
- * Asks the destinations of committed cutovers, until the signal, whether they are done. The destination
- * reports that once; a source that was restored from a backup may have lost the report. Every replica
- * does this. A region that does not answer delays no other region.
+ * Asks the destinations of committed cutovers whether they are done, until the signal aborts. A
+ * destination reports that once; a source that was restored from a backup may have lost the report.
+ * Every replica does this. A region that does not answer delays no other region.
  */
 export async function followCommits(
   dependencies: Dependencies,

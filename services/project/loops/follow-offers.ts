@@ -10,9 +10,9 @@ import { each } from './each.ts';
 import { inPages } from './in-pages.ts';
 
 const intervalMs = 5_000;
-/** Of one look. */
+/** Maximum number of records in one turn. */
 const recordsMax = 100;
-/** Of one other region. */
+/** Maximum number of concurrent calls to one other region. */
 const atOnceMax = 4;
 
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_FAILED: failed } = MigrationState;
@@ -26,8 +26,8 @@ type Dependencies = {
 };
 
 /**
- * Asks, until the signal, the sources of migrations that wait for staff whether they still offer them.
- * Every replica does. The offers of one region wait for no other one.
+ * Asks the sources of migrations that wait for staff whether they still offer them, until the
+ * signal aborts. Every replica does this. A region that does not answer delays no other region.
  */
 export async function followOffers(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const options = { name: 'follow-offers', intervalMs, signal, log: dependencies.log };
@@ -36,7 +36,7 @@ export async function followOffers(dependencies: Dependencies, signal: AbortSign
 }
 
 /**
- * One turn after another, of the offers of one region: those that come next, and at the end the first again.
+ * Takes one turn per call, each with the next page of the offers of one region.
  * @internal Exported for tests.
  */
 export function following(
@@ -58,7 +58,7 @@ async function look(
   signal: AbortSignal,
 ): Promise<void> {
   const record = await dependencies.migrations.find(_id, signal);
-  // What is older would replace, at the source, what the process that works on it has noted since.
+  // An outdated record would replace, at the source, newer reports of the process that works on it.
   if (record?.revision !== revision) return;
   try {
     await noteAtSource({ dependencies, signal }, record);

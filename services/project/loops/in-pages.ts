@@ -1,6 +1,6 @@
 /**
- * Reads a list that is ordered by id, a page each time, and after the last page the first again: however
- * long it is, each item has its turn.
+ * Reads a list that is ordered by id, one page per call, and starts again after the last page, so
+ * that every item has its turn however long the list is.
  */
 export function inPages<Item extends { _id: string }>(
   sizeMax: number,

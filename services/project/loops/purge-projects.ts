@@ -12,7 +12,7 @@ import type { PropertyIndexStore } from '../store/property-indexes.ts';
 const intervalMs = 30_000;
 const batchSize = 100;
 const atOnceMax = 8;
-/** How many projects one turn passes over because they could not be purged. */
+/** Maximum number of projects that one turn skips because they could not be purged. */
 const failedMax = 1_000;
 
 type Dependencies = {
@@ -28,8 +28,9 @@ type Dependencies = {
 };
 
 /**
- * Removes, until the signal, deleted projects whose time has come: none can be undeleted whose token
- * may be gone already. Every replica does: each step does nothing where another was faster.
+ * Removes deleted projects that are due, until the signal aborts: a project whose token may be
+ * removed already cannot be undeleted. Every replica does this: each step does nothing if another
+ * process was faster.
  */
 export async function purgeProjects(
   dependencies: Dependencies,
@@ -42,7 +43,7 @@ export async function purgeProjects(
 }
 
 /**
- * One turn: everything that is due now, but for what cannot be purged, which is logged.
+ * One turn: purges all projects that are due now. Logs and skips those that cannot be purged.
  * @internal Exported for tests.
  */
 export async function purgeDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {

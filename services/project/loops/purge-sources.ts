@@ -8,25 +8,29 @@ import type { MigrationDocument } from '../store/documents.ts';
 import { type MigrationStore, samePurge } from '../store/migrations.ts';
 
 const intervalMs = 1_000;
-/** Of one other region: each holds some ranges of events in memory, and reads both copies. */
+/**
+ * Maximum per other region: each purge holds some ranges of events in memory, and reads both
+ * copies.
+ */
 const atOnceMax = 4;
-/** For how long calls to a region that does not answer are repeated. */
+/** Time for which calls to a region that does not answer are repeated. */
 const patienceMs = 10 * 60 * 1_000;
-/** Until the next turn of a purge that has failed here. */
+/** Pauses before the next turn of a purge that has failed here. */
 const pauses = { baseMs: 1_000, capMs: 60_000 };
 
 type Dependencies = PurgeDependencies & {
   db: ServiceKit['db'];
   migrations: Pick<MigrationStore, 'purging' | 'putOff'>;
-  /** Names this process; new at every start. */
+  /** Identifies this process; new at every start. */
   owner: string;
 };
 
 type Running = { region: string; ended: Promise<void> };
 
 /**
- * Removes, until the signal, what migrations have left in this region, where staff has said so and the
- * other region has it all. One process does; the purges of one region wait for none of another one.
+ * Until the signal aborts, removes the events that migrations have left in this region, if staff
+ * has requested it and the other region has all of them. One process does this. The purges of one
+ * region do not wait for those of another.
  */
 export async function purgeSources(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
   const { db, owner, log } = dependencies;
@@ -56,7 +60,7 @@ async function beginDue(
   }
 }
 
-/** Puts off a purge that fails here, so that others have the turn. Never rejects. */
+/** Postpones a purge that fails here, so that others have their turn. Never rejects. */
 async function purge(
   dependencies: Dependencies,
   record: MigrationDocument,
@@ -70,10 +74,10 @@ async function purge(
     if (signal.aborted) return;
     const tries = (putOff?.tries ?? 0) + 1;
     const pauseMs = equalJitterMs(tries, pauses);
-    log.warn({ migrationId, tries, pauseMs, err: error }, 'a purge is put off');
+    log.warn({ migrationId, tries, pauseMs, err: error }, 'a purge is postponed');
     const why = whyPutOff(error, { here, there });
     await migrations
       .putOff(record, { tries, pauseMs, why }, samePurge(record), signal)
-      .catch((err: unknown) => log.warn({ migrationId, err }, 'a purge was not put off'));
+      .catch((err: unknown) => log.warn({ migrationId, err }, 'a purge could not be postponed'));
   }
 }

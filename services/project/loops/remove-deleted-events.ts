@@ -6,9 +6,9 @@ import type { EventDeletionDocument, EventDeletionStore } from '../store/event-d
 
 const intervalMs = 3_000;
 const deletionsAtOnce = 100;
-/** How many deletions are looked at before the oldest has its turn again. */
+/** Number of deletions that are processed before the oldest has its turn again. */
 const seenMax = 1_000;
-/** Then another deletion has its turn: 10,000 events at most. */
+/** Number of batches before another deletion has its turn: at most 10,000 events. */
 const batchesMax = 20;
 const settleMs = 30_000;
 
@@ -20,8 +20,9 @@ type Dependencies = {
 };
 
 /**
- * Removes, until the signal, the events that deletions cover. Every replica does: a batch and how far
- * the removal has come are one transaction, so that each goes on where another has stopped.
+ * Removes the events that deletions cover, until the signal aborts. Every replica does this: a
+ * batch and the progress of its removal are one transaction, so that each process continues where
+ * another has stopped.
  */
 export async function removeDeletedEvents(
   dependencies: Dependencies,
@@ -32,8 +33,8 @@ export async function removeDeletedEvents(
 }
 
 /**
- * One turn: some of each deletion, the oldest first, and again, until nothing is left but what others
- * work on, or what fails, which is logged.
+ * One turn: processes the deletions repeatedly, oldest first, until the remaining ones belong to
+ * other processes or have failed, which is logged.
  * @internal Exported for tests.
  */
 export async function removeDue(dependencies: Dependencies, signal: AbortSignal): Promise<void> {
@@ -41,7 +42,7 @@ export async function removeDue(dependencies: Dependencies, signal: AbortSignal)
   while (await removeSomeOfEach(dependencies, failed, signal)) signal.throwIfAborted();
 }
 
-/** Answers whether more is to be removed by this process. What has failed in this turn waits for the next. */
+/** Returns whether this process has more to remove. Deletions that fail wait for the next turn. */
 async function removeSomeOfEach(
   dependencies: Dependencies,
   failed: Set<string>,
@@ -63,21 +64,22 @@ async function removeSomeOfEach(
       } catch (error) {
         signal.throwIfAborted();
         failed.add(deletionId);
-        log.warn({ projectId, deletionId, err: error }, 'a deletion of events did not go on');
+        log.warn({ projectId, deletionId, err: error }, 'a deletion of events could not continue');
       }
     }
   }
   return isLeft;
 }
 
-/** Some batches of one deletion. Answers whether more are to be removed by this process. */
+/** Removes some batches of one deletion. Returns whether this process has more to remove. */
 async function advance(
   { deletions, propagate, clock }: Dependencies,
   deletion: EventDeletionDocument,
   signal: AbortSignal,
 ): Promise<boolean> {
   if (!deletion.isSettled) {
-    // The handler may have died before its barrier: a capture of an earlier generation may be open.
+    // The handler may have died before its barrier: a capture of an earlier generation may be
+    // running.
     await propagate([], AbortSignal.any([signal, AbortSignal.timeout(settleMs)]));
     await deletions.settle(deletion._id, signal);
   }
@@ -85,7 +87,7 @@ async function advance(
   for (let batches = 0; batches < batchesMax; batches++) {
     signal.throwIfAborted();
     const after = await deletions.removeSome(left, clock.now(), signal);
-    // It is finished, or another process removes what it covers at the same time.
+    // The deletion is finished, or another process is working on it.
     if (!after?.isOpen) return false;
     left = after;
   }

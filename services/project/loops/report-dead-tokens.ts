@@ -7,9 +7,11 @@ import type { DeadTokenStore } from '../store/dead-tokens.ts';
 import { each } from './each.ts';
 
 const intervalMs = 2_000;
-/** Projects of which uses are stored at the same time: 1,000 in less than the 5 s of a report. */
+/**
+ * Number of projects whose uses are stored concurrently: 1,000 take less than the 5 s of a report.
+ */
 const atOnce = 8;
-/** The time of one turn. A turn counts anew while the one before waits. */
+/** Timeout of one turn. Requests are counted meanwhile for the next turn. */
 const turnMsMax = 10_000;
 const lastTurnMsMax = 1_000;
 
@@ -21,7 +23,7 @@ type Dependencies = {
   log: Log;
 };
 
-/** Stores, until the signal, the uses of dead tokens that this process has counted. */
+/** Stores the uses of dead tokens that this process has counted, until the signal aborts. */
 export async function reportDeadTokens(
   dependencies: Dependencies,
   signal: AbortSignal,
@@ -34,8 +36,8 @@ export async function reportDeadTokens(
 }
 
 /**
- * One turn. Only tokens that a project has, or had in the last year, are reported, also where another
- * region alone knows that. Uses that could not be stored are put back for the next turn.
+ * One turn. Reports only tokens that a project has, or had in the last year, even if only another
+ * region knows that. Uses that could not be stored are put back for the next turn.
  * @internal Exported for tests.
  */
 export async function reportCounted(

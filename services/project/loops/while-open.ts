@@ -3,7 +3,7 @@ import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 
 const intervalMs = 100;
-/** After failures: what has begun must not wait for long when MongoDB answers again. */
+/** Maximum pause after failures: open migrations must continue soon after MongoDB answers again. */
 const capMs = 1_000;
 const lookMs = 5_000;
 
@@ -12,13 +12,13 @@ type Dependencies = {
   untilOpen(signal: AbortSignal): Promise<void>;
   hasOpen(signal: AbortSignal): Promise<boolean>;
   log: Log;
-  /** How often it is looked whether one still is; for tests. */
+  /** Interval of the check whether a migration is still open; only for tests. */
   lookMs?: number;
 };
 
 /**
- * Runs, until the signal, the loops of migrations as long as a migration of this region is open: a
- * region without one makes no statement for them.
+ * Runs the loops of migrations while a migration of this region is open, until the signal aborts: a
+ * region without open migrations makes no database calls for them.
  */
 export async function whileOpen(
   dependencies: Dependencies,
@@ -32,13 +32,13 @@ export async function whileOpen(
     const stop = new AbortController();
     const until = AbortSignal.any([signal, stop.signal]);
     const running = loops.map((loop) => loop(until));
-    // Where that is not known, nothing is broken off: it may be a cutover.
+    // If the check fails, nothing is interrupted: it may be a cutover.
     const isOpen = async () => {
       try {
         return await hasOpen(signal);
       } catch (error) {
         signal.throwIfAborted();
-        log.info({ err: error }, 'it is not known whether a migration is open');
+        log.info({ err: error }, 'could not check for open migrations');
         return true;
       }
     };

@@ -16,7 +16,7 @@ const { MIGRATION_STATE_DONE: done, MIGRATION_STATE_VERIFYING: verifying } = Mig
 const { MIGRATION_STATE_FAILED: failed } = MigrationState;
 
 /**
- * Checks the plan again, and takes a slot for the project unless it has one. Refuses with
+ * Checks the plan again, and reserves a slot for the project unless it has one. Refuses with
  * PLAN_REQUIRED, PROJECT_LIMIT, ORGANIZATION_NOT_FOUND.
  */
 export async function takeSlot(work: Work, record: MigrationDocument): Promise<MigrationDocument> {
@@ -32,7 +32,10 @@ export async function takeSlot(work: Work, record: MigrationDocument): Promise<M
   });
 }
 
-/** The organization's slots. Refuses with PLAN_REQUIRED, but not a rollback, which any plan allows. */
+/**
+ * The organization's slots. Refuses with PLAN_REQUIRED, except for a rollback, which any plan
+ * allows.
+ */
 async function requirePlan(
   { dependencies: { slots } }: Work,
   tx: Transaction,
@@ -43,9 +46,9 @@ async function requirePlan(
 }
 
 /**
- * Stores the project of the other region, not in use yet: from now on the attempt may be committed.
- * Whatever the source sends, no other project of this region is replaced, and none that is in use.
- * Refuses with PLAN_REQUIRED where the plan has changed since the slot was taken.
+ * Stores the project of the other region without activating it: from now on the source may commit
+ * the attempt. Replaces no other project of this region, and no active one, whatever the source
+ * sends. Refuses with PLAN_REQUIRED if the plan has changed since the slot was reserved.
  */
 export async function arrive(
   work: Work,
@@ -54,7 +57,7 @@ export async function arrive(
 ): Promise<MigrationDocument> {
   const { migratingProjects, migrations } = work.dependencies;
   const { _id: migrationId, projectId, attempt, actor } = record;
-  if (given._id !== projectId) throw new TypeError('the source has sent another project');
+  if (given._id !== projectId) throw new TypeError('the source has sent a different project');
   return await decide(work, record, async (tx) => {
     await requirePlan(work, tx, record);
     const displaced = await migratingProjects.read(tx, projectId);
@@ -66,13 +69,13 @@ export async function arrive(
     const project = arrivedProject(given, arrival);
     await migratingProjects.put(tx, project);
     tx.emit(heldEvent(project, { migrationId }, { actor, tx }));
-    // The project holds the slot now.
+    // The stored project holds the slot now.
     const values = { arrivedAttempt: attempt, displaced, hasSlot: undefined };
     return await migrations.write(tx, record, values, { fence: work.fence });
   });
 }
 
-/** Takes the project into use: the source has committed the attempt. */
+/** Activates the project: the source has committed the attempt. */
 export async function activate(
   work: Work,
   record: MigrationDocument,
@@ -83,7 +86,7 @@ export async function activate(
   return await decide(work, record, async (tx) => {
     const project = await migratingProjects.activate(tx, projectId);
     if (project === undefined) throw new TypeError(`${projectId} has not come`);
-    // A range that is still read again would be without the events that are captured here from now on.
+    // Stop the copy: a repair would delete events that are captured here from now on.
     await copies.end(tx, migrationId);
     tx.emit(migratedEvent(project, { ...record, migrationId }, { actor, tx }));
     const ended = { arrivedAttempt: undefined, displaced: undefined, failure: undefined };
@@ -94,8 +97,8 @@ export async function activate(
 }
 
 /**
- * Ends an attempt that the source does not commit, and goes on with the project. Takes the arrival back,
- * if there was one: where it is not known whether `arrive` has committed, this finds out.
+ * Ends an attempt that the source does not commit, and continues the migration. Reverts the arrival
+ * if there was one; this also works if the outcome of `arrive` is unknown.
  */
 export async function stayAway(
   work: Work,
@@ -126,7 +129,7 @@ async function leaveAgain(
   tx.emit(releasedEvent(left, { migrationId }, { actor, tx }));
 }
 
-/** Gives the migration up until staff retries it. The copy is kept, the slot is not. */
+/** Ends the migration as failed until staff retries it. Keeps the copy, but frees the slot. */
 export async function fail(
   work: Work,
   record: MigrationDocument,
@@ -135,14 +138,14 @@ export async function fail(
   const { migrations, copies } = work.dependencies;
   return await decide(work, record, async (tx) => {
     await freeSlot(work, tx, record._id);
-    // Until it is retried its comparison grows old.
+    // Its comparison will be outdated when staff retries.
     await copies.doubt(tx, record._id);
     const values = { failure, putOff: undefined, finishTime: tx.now, hasSlot: undefined };
     return await migrations.become(tx, record, failed, values, { fence: work.fence });
   });
 }
 
-/** Frees the slot that is taken for a project, if one is. */
+/** Frees the slot that is reserved for a project, if any. */
 export async function freeSlot(
   { dependencies: { migrations, slots } }: Work,
   tx: Transaction,

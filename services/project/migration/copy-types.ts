@@ -7,62 +7,71 @@ import type { MayRemove } from '../store/migration-copy.ts';
 import type { Rate } from './rate.ts';
 import type { SpareTime } from './spare-time.ts';
 
-/** What a copy asks of the region that has the events. */
+/** The calls of a copy to the region that has the events. */
 export type CopySource = Pick<Connected<MigrationPeerServiceClient>, 'pullEvents' | 'readRange'>;
 
-/** How far a copy is. Counts go on where a former process ended. */
+/** The progress of a copy. A new process continues the counts of the previous one. */
 export type CopyProgress = {
   eventsCopied: number;
-  /** Of documents, not compressed. */
+  /** Bytes of uncompressed documents. */
   bytesCopied: number;
   changesApplied: number;
-  /** Ranges that were compared, and were equal. */
+  /** Ranges that were compared and equal. */
   rangesVerified: number;
   /**
-   * Ranges that differed, and were copied again, but for those of which that was expected: where events
-   * of an earlier stay were compared, or all again because the changes of the source were lost.
+   * Ranges that differed and were copied again. Does not count expected differences: those found
+   * when events of an earlier stay were compared, or after the changes of the source were lost.
    */
   rangesRepaired: number;
-  /** By how much the copy is behind; Infinity before the first answer of the source. */
+  /** The lag of the copy; Infinity before the first response of the source. */
   lagMs: number;
   isScanned: boolean;
   /** Over the last seconds. */
   eventsPerSecond: number;
-  /** The same of `bytesCopied`. */
+  /** `bytesCopied` per second, over the last seconds. */
   bytesPerSecond: number;
 };
 
-/** One process's work on the copy of a migration. */
+/** The work of one process on the copy of a migration. */
 export type Copy = {
   /**
-   * Pulls, applies and compares until the signal. Goes on after each interruption; rejects with what
-   * no repetition mends: a refusal of the source (RegionFailed), CopySuperseded, CopyDiffers, and what
-   * `mayRemove` rejects with.
+   * Pulls, applies and compares until the signal aborts. Continues after transient failures.
+   * Rejects with permanent ones: a refusal of the source (RegionFailed), CopySuperseded,
+   * CopyDiffers, and errors of `mayRemove`.
    */
   run(signal: AbortSignal): Promise<never>;
-  /** Resolves when every event has been pulled once. These five reject when `run` does. */
+  /**
+   * Resolves when every event has been pulled once. This and the next four reject when `run` does.
+   */
   untilScanned(signal: AbortSignal): Promise<void>;
-  /** Resolves when all is scanned and every range was equal at least once since it was copied. */
+  /**
+   * Resolves when the scan is complete and every range was equal at least once since it was copied.
+   */
   verifyAll(signal: AbortSignal): Promise<void>;
   /**
-   * Compares every range once more, and resolves when each was equal since the first call, of this
-   * process or one before it: what was damaged after its first comparison is found and copied again.
+   * Compares every range once more. Resolves when each range was equal after the first call, of
+   * this process or an earlier one: this finds and repairs damage after a range's first comparison.
    */
   verifyAgain(signal: AbortSignal): Promise<void>;
-  /** Resolves when all is scanned, compared, and applied that was written before this attempt's fence. */
+  /**
+   * Resolves when the scan and comparison are complete, and all writes before this attempt's fence
+   * are applied.
+   */
   untilFenced(attempt: number, signal: AbortSignal): Promise<void>;
-  /** Resolves when all is scanned and compared, and the copy is behind by at most this. */
+  /** Resolves when the scan and comparison are complete, and the lag is at most `lagMs`. */
   untilCaughtUp(lagMs: number, signal: AbortSignal): Promise<void>;
   progress(): CopyProgress;
-  /** Whether this process has stored ranges, or found some equal: what no repetition does once more. */
+  /** Whether this process has made lasting progress: it stored ranges, or found some equal. */
   hasGoneOn(): boolean;
-  /** Limits what is copied, in bytes of documents a second; 0: no limit. Changes are not limited. */
+  /**
+   * Limits the rate of copied documents in bytes per second; 0: no limit. Changes are not limited.
+   */
   setRate(bytesPerSecond: number): void;
 };
 
-/** What a copy is made of. */
+/** The dependencies and parameters of a copy. */
 export type CopyOptions = {
-  /** Project's own. */
+  /** The project service's own database. */
   db: ServiceKit['db'];
   peer: CopySource;
   migration: {
@@ -71,22 +80,22 @@ export type CopyOptions = {
     /** The destination has most events already: only ranges that differ are copied. */
     digestsOnly: boolean;
   };
-  /** Grows with every leaseholder: one with a smaller number writes nothing any more. */
+  /** Increases with every leaseholder: a process with a smaller fence cannot write any more. */
   fence: number;
   log: Log;
   clock: Clock;
   /**
-   * Called before the copy removes or replaces events of a range that was not equal yet. Rejects if they
-   * must be kept.
+   * Called before the copy removes or replaces events of a range that was never equal. Rejects if
+   * the events must be kept.
    */
   mayRemove?: MayRemove;
-  /** For tests. */
+  /** Only for tests. */
   spare?: Pick<SpareTime, 'noteUse' | 'pauseAfter'>;
-  /** For tests. */
+  /** Only for tests. */
   rate?: Pick<Rate, 'set' | 'spend'>;
-  /** The pauses after failures; for tests. */
+  /** The pauses after failures; only for tests. */
   sleep?: Sleep;
 };
 
-/** Claims the copy for this fence, and reads how far it is. */
+/** Claims the copy with this fence, and reads its progress. */
 export type OpenCopy = (options: CopyOptions, signal: AbortSignal) => Promise<Copy>;

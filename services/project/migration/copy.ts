@@ -23,12 +23,12 @@ import { SpareTime } from './spare-time.ts';
 
 const comparedAtOnce = 8;
 const comparedEveryMs = 1_000;
-/** What differs again and again is not mended by copying it again. */
+/** Maximum number of repairs of a range: copying a range again and again does not help. */
 const repairsMax = 5;
 const repairWithinMs = 60_000;
-/** How old a resume token that is stored grows while nothing changes. */
+/** Maximum age of a stored resume token while nothing changes. */
 const tokenAgeMaxMs = 10_000;
-/** A range that was equal once, or repaired, differs only if the copy is damaged: any event may be replaced. */
+/** If a range was equal or repaired before, a difference is damage: any event may be replaced. */
 const anything = async () => {};
 
 export const openCopy: OpenCopy = async (options, signal) => {
@@ -55,13 +55,13 @@ class EventCopy implements Copy {
   readonly #spare: Pick<SpareTime, 'noteUse' | 'pauseAfter'>;
   #checkpoint: Checkpoint;
   #rangesVerified: number;
-  /** Whether no range was left to compare when it was last looked, after the scan. */
+  /** Whether the last comparison after the scan found no range left to compare. */
   #isVerified = false;
-  /** How often all is compared. */
+  /** Number of times that all ranges are compared. */
   #comparisons: number;
-  /** Ranges that were equal, copied again or split: each counts. */
+  /** Number of ranges that were equal, copied again or split. */
   #compared = 0;
-  /** What differs now was equal before. */
+  /** All ranges were equal before: a difference found now is damage. */
   #comparesAgain: boolean;
   #lag: { ms: number; atMs: number } | undefined;
   #tokenMs = Number.NEGATIVE_INFINITY;
@@ -104,7 +104,7 @@ class EventCopy implements Copy {
         () => this.#pull(until),
         () => this.#checkpoint.steps,
       ),
-      // Changes that are applied meanwhile are no progress of it.
+      // Changes that are applied meanwhile are not progress of this loop.
       forever(
         'compare',
         () => this.#compare(until),
@@ -143,7 +143,7 @@ class EventCopy implements Copy {
     this.#comparisons++;
     this.#isVerified = false;
     this.#scanned.resolve();
-    // Ranges of another scan are compared for the first time.
+    // Ranges of a newer scan are compared for the first time anyway.
     await this.#write(
       async () =>
         this.#checkpoint.scan === scan
@@ -190,7 +190,7 @@ class EventCopy implements Copy {
     return this.#options.clock.monotonicMs();
   }
 
-  /** Scanned and compared: a scan that began anew has sent digests alone, so that events may be missing. */
+  /** Scanned and compared: after a restarted scan, which receives digests, events may be missing. */
   get #isWhole(): boolean {
     return this.#checkpoint.isScanned && this.#isVerified;
   }
@@ -199,7 +199,7 @@ class EventCopy implements Copy {
     return this.#lag ? this.#lag.ms + this.#nowMs - this.#lag.atMs : Number.POSITIVE_INFINITY;
   }
 
-  /** Pulls from the checkpoint on; rejects when the stream ends. */
+  /** Pulls from the checkpoint on. Rejects when the stream ends. */
   async #pull(signal: AbortSignal): Promise<void> {
     const copies = this.#copies;
     await this.#write(async () => this.#checkpoint, signal);
@@ -216,7 +216,7 @@ class EventCopy implements Copy {
       for await (const step of decodeSteps(pulled, { clock, signal: until })) {
         const beganMs = this.#nowMs;
         await this.#write(() => this.#apply(step, signal), signal);
-        // What has come since then has waited for it.
+        // The next steps have waited since this time.
         this.#lag = { ms: step.lagMs, atMs: step.receivedMs };
         this.#pace.events.note(this.#checkpoint.eventsCopied);
         this.#pace.bytes.note(this.#checkpoint.bytesCopied);
@@ -225,11 +225,11 @@ class EventCopy implements Copy {
         if (step.kind === 'ranges') await this.#afterRanges(step, beganMs, signal);
       }
     } catch (error) {
-      // A later pull has begun, of another process perhaps: then nothing is written here any more.
+      // A later pull has begun, perhaps in another process: then this one must not write any more.
       const reason = reasonOf(causeOf(error));
       if (reason === 'REQUEST_IN_PROGRESS') this.#isDoubtful = true;
       if (reason !== 'LOG_COMPACTED') throw error;
-      this.#log.warn({ migrationId }, 'the changes that follow a copy are lost: scanning again');
+      this.#log.warn({ migrationId }, 'changes at the source were lost: scanning again');
       this.#isVerified = false;
       this.#comparesAgain = false;
       await this.#write(() => copies.restart(this.#checkpoint, signal), signal);
@@ -274,7 +274,7 @@ class EventCopy implements Copy {
     await this.#rate.spend(bytesReadFor(ranges), signal);
   }
 
-  /** Compares what was copied until the signal; behind the scan, and after it. */
+  /** Compares copied ranges, during the scan and after it. */
   async #compare(signal: AbortSignal): Promise<void> {
     this.#scanned = Promise.withResolvers();
     const beganMs = this.#nowMs;
@@ -288,7 +288,7 @@ class EventCopy implements Copy {
     for (const range of different) await this.#repair(range, signal);
     for (const range of large) await this.#split(range, signal);
     if (equal.length + different.length + large.length > 0) {
-      // What is split grows again meanwhile.
+      // A large range grows while this pauses.
       if (large.length === 0) await this.#spare.pauseAfter({ beganMs }, signal);
       return;
     }
@@ -302,8 +302,8 @@ class EventCopy implements Copy {
   }
 
   /**
-   * Splits a large range, or repairs it. No change is applied meanwhile: under a steady import the range
-   * would always be another one by the time that its parts are known.
+   * Splits a large range, or repairs it. Blocks changes meanwhile: under a steady import the range
+   * would always have changed before its parts are known.
    */
   async #split(large: CopiedRange, signal: AbortSignal): Promise<void> {
     let different: CopiedRange | undefined;
@@ -321,10 +321,7 @@ class EventCopy implements Copy {
     if (different !== undefined) await this.#repair(different, signal);
   }
 
-  /**
-   * Copies a range again. No change is applied meanwhile: what is read now would undo those that come
-   * after it.
-   */
+  /** Copies a range again. Blocks changes meanwhile: the data read now would undo later changes. */
   async #repair(range: CopiedRange, signal: AbortSignal): Promise<void> {
     const { peer, migration } = this.#options;
     const { after, last, repairs } = range;
@@ -339,7 +336,7 @@ class EventCopy implements Copy {
       'a range of a copy differs from its source, and is copied again',
     );
     const { mayRemove = anything } = isExpected ? this.#options : {};
-    // No attempt is committed meanwhile.
+    // Prevents the commit of an attempt meanwhile.
     this.#isVerified = false;
     let bytes = 0;
     await this.#write(async () => {
@@ -348,7 +345,7 @@ class EventCopy implements Copy {
       let left: CopiedRange | undefined = range;
       const sentParts = receivedFrom(peer.readRange(request, options), signal);
       for await (const { part } of sentParts) {
-        if (part === undefined || left === undefined) throw new TypeError('a part of no range');
+        if (part === undefined || left === undefined) throw new TypeError('a part without a range');
         const sent = await decodeRange(part, range.last);
         const { events = [], last } = sent;
         bytes += bytesReadFor([sent]);
@@ -356,7 +353,7 @@ class EventCopy implements Copy {
         const thinned = await this.#copies.thin(this.#checkpoint, place, events, signal);
         this.#checkpoint = thinned.checkpoint;
         if (!thinned.isThin) {
-          // It still differs, and is repaired when changes have had their turn.
+          // It still differs, and is repaired after waiting changes are applied.
           this.#hasGoneOn = true;
           this.#compared++;
           break;
@@ -369,11 +366,11 @@ class EventCopy implements Copy {
       }
       return this.#checkpoint;
     }, signal);
-    // Not before: changes wait for the write.
+    // After the write, because changes wait for it.
     await this.#rate.spend(bytes, signal);
   }
 
-  /** Writes of a copy follow one another. After a failure the checkpoint may be another one. */
+  /** Serializes the writes of the copy. After a failure, reloads the checkpoint: it may differ. */
   async #write(write: () => Promise<Checkpoint>, signal: AbortSignal): Promise<void> {
     const turn = this.#turn.then(async () => {
       if (this.#isDoubtful) this.#checkpoint = await this.#copies.reload(this.#checkpoint, signal);
@@ -381,7 +378,7 @@ class EventCopy implements Copy {
       this.#checkpoint = await write();
       this.#isDoubtful = false;
     });
-    this.#turn = turn.catch(() => {}); // its beginner reports it
+    this.#turn = turn.catch(() => {}); // the caller reports the error
     await turn;
   }
 

@@ -19,22 +19,24 @@ const { MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
 const { ERROR_REASON_MIGRATION_STATE, ERROR_REASON_MIGRATION_NOT_FOUND, ERROR_REASON_NOT_READY } =
   ErrorReason;
 
-/** Of one call that is repeated until its answer is known. */
+/** Timeout of one call, which is repeated until its outcome is known. */
 const callMsMax = 2_000;
 const pauses = { baseMs: 50, capMs: 1_000 };
-/** An attempt that is not ended by this ends at the source by itself. */
+/**
+ * Maximum number of calls that end an attempt. If all fail, the source ends it at its time limit.
+ */
 const abortsMax = 3;
 
-/** The project has been cut over, or goes on at the source. */
+/** The result of an attempt: the project was cut over, or stays in use at the source. */
 type Attempted = {
   record: MigrationDocument;
-  /** For how long captures were held: of a committed attempt. */
+  /** How long captures were held, if the attempt was committed. */
   holdMs?: number | undefined;
 };
 
 /**
- * One attempt at the cutover. Answers the record, DONE or VERIFYING again. A process that dies here is
- * followed by one that calls `resumeCutover`.
+ * Makes one attempt at the cutover. Returns the record, which is DONE or VERIFYING again. If this
+ * process dies, another one calls `resumeCutover`.
  */
 export async function attemptCutover(
   work: Work,
@@ -67,7 +69,7 @@ export async function attemptCutover(
     await Promise.all([
       copy.untilFenced(attempt, within),
       dependencies.secrets.adoptProjectToken(adopted, { signal: within }),
-      // They are there, but for one that was chosen and built since they were made.
+      // The indexes exist already, except one that was chosen and built meanwhile.
       ...propertyIndexes.map(({ place }) => dependencies.indexes.createPlace(place, within)),
     ]);
     within.throwIfAborted();
@@ -79,7 +81,7 @@ export async function attemptCutover(
   return await finish(work, arrived, progressOf(copy.progress(), arrived.progress), within);
 }
 
-/** Goes on with an attempt of a process that has died. */
+/** Resumes an attempt of a process that has died. */
 export async function resumeCutover(work: Work, record: MigrationDocument): Promise<Attempted> {
   if (record.arrivedAttempt === record.attempt) {
     return await finish(work, record, {}, AbortSignal.timeout(attemptMsMax));
@@ -87,7 +89,7 @@ export async function resumeCutover(work: Work, record: MigrationDocument): Prom
   return { record: await giveUp(work, record, undefined) };
 }
 
-/** Lets the source commit, as often as it takes to know whether it has; then acts on that. */
+/** Asks the source to commit until the outcome is known, and then acts on it. */
 async function finish(
   work: Work,
   record: MigrationDocument,
@@ -96,7 +98,7 @@ async function finish(
 ): Promise<Attempted> {
   const { _id: migrationId, attempt } = record;
   if (!(await isKnownToGuards(work, within))) {
-    // Not only given up here: a process before this one may still let the source commit.
+    // Ending it only here is not enough: an earlier process may still ask the source to commit.
     await untilKnown(work, record, Number.POSITIVE_INFINITY, (client, options) =>
       client.abortCutover({ migrationId, attempt }, options),
     );
@@ -116,8 +118,8 @@ async function finish(
 }
 
 /**
- * Whether every guard of this region knows that the project has come. One that still took it for absent
- * would refuse for good what the source passes on once it has committed.
+ * Whether every guard of this region knows that the project has arrived. A guard that did not would
+ * permanently refuse captures that the source forwards after the commit.
  */
 async function isKnownToGuards(
   { dependencies, signal }: Work,
@@ -143,12 +145,12 @@ async function giveUp(
   const { _id: migrationId, attempt, attemptsBefore = 0 } = record;
   dependencies.log.info(
     { migrationId, attempt, err: cause },
-    'an attempt at the cutover is given up',
+    'an attempt at the cutover is being ended',
   );
   await untilKnown(work, record, abortsMax, (client, options) =>
     client.abortCutover({ migrationId, attempt }, options),
   ).catch(() => work.signal.throwIfAborted());
-  // What the source is not ready for is no failure: it is tried again.
+  // An attempt for which the source is not ready is not a failure: it is made again.
   const isWaiting = cause instanceof SiloError && cause.reason === ERROR_REASON_NOT_READY;
   const values = {
     failure: failureOf(cause),
@@ -157,7 +159,10 @@ async function giveUp(
   return await stayAway(work, record, values);
 }
 
-/** Undefined: the source has refused, because the attempt has ended. */
+/**
+ * Repeats a call until its outcome is known. Returns undefined if the source has refused, because
+ * the attempt has ended.
+ */
 async function untilKnown<T>(
   { dependencies, signal }: Work,
   { sourceRegion }: MigrationDocument,

@@ -11,22 +11,23 @@ import { hex, stepBounds } from '../store/migration-events.ts';
 import { bytesIn, bytesReadFor, type SentChanges, type SentRange } from '../store/sent-events.ts';
 import { receivedFrom } from './region-failed.ts';
 
-/** Longer than a source takes that has nothing to send. */
+/** Longer than a source without data stays silent. */
 const silenceMaxMs = 20_000;
 
 /**
- * What waits for its turn. Many small steps: a transaction for each would take longer than the source
- * takes to send the next, and what waits on the way is not seen here.
+ * Limits of the steps that wait to be applied. Waiting steps are merged: a transaction for each
+ * small step would take longer than the source takes to send the next one, and steps that wait in
+ * the network do not count as lag here.
  */
 const waitingBounds = { countMax: 256, bytesMax: 4 * 1024 * 1024 };
-/** What a UUID takes in memory, about. */
+/** Approximate memory of a UUID. */
 const uuidBytes = 128;
-/** Ranges of one transaction. */
+/** Maximum number of ranges in one transaction. */
 const rangesMax = 4;
 
 /**
- * A step of a pull, decoded. Ranges that wait together are one step, and so are changes.
- * `receivedMs`: when it was received, by the clock's monotonic time.
+ * A decoded step of a pull. Consecutive ranges that wait are merged into one step, and so are
+ * changes. `receivedMs` is the monotonic time of its receipt.
  */
 export type Step = { resumeToken: Buffer; lagMs: number; receivedMs: number } & (
   | { kind: 'ranges'; ranges: SentRange[] }
@@ -37,7 +38,7 @@ export type Step = { resumeToken: Buffer; lagMs: number; receivedMs: number } & 
 type RangesStep = Extract<Step, { kind: 'ranges' }>;
 type ChangesStep = Extract<Step, { kind: 'changes' }>;
 
-/** Decodes what is pulled, while the steps before are applied. Rejects with RegionFailed. */
+/** Decodes received steps while earlier ones are applied. Rejects with RegionFailed. */
 export async function* decodeSteps(
   responses: AsyncIterable<PullEventsResponse>,
   { clock, signal }: { clock: Clock; signal: AbortSignal },
@@ -58,7 +59,7 @@ export async function* decodeSteps(
     isOver = true;
     arrived.resolve();
   });
-  reading.catch(() => {}); // awaited when all before is applied
+  reading.catch(() => {}); // awaited after all earlier steps are applied
   try {
     for (;;) {
       if (waiting.length === 0 && isOver) return await reading;
@@ -75,14 +76,17 @@ export async function* decodeSteps(
   }
 }
 
-/** Whether a step may wait behind these; the first one always may. */
+/** Whether a step may wait with these; the first one always may. */
 function fits(step: Step, waiting: readonly Step[]): boolean {
   const { countMax, bytesMax } = waitingBounds;
   const bytes = waiting.reduce((sum, each) => sum + bytesOfStep(each), bytesOfStep(step));
   return waiting.length === 0 || (waiting.length < countMax && bytes <= bytesMax);
 }
 
-/** The first of the waiting steps, with those of its kind that follow it, as many as a transaction has. */
+/**
+ * Takes the first waiting step and merges the following ones of its kind, as many as fit into one
+ * transaction.
+ */
 function takeStep(waiting: Step[]): Step | undefined {
   const first = waiting.shift();
   switch (first?.kind) {
@@ -121,7 +125,7 @@ function takeChanges(first: ChangesStep, waiting: Step[]): ChangesStep {
   return steps.length === 1 ? first : { ...last, changes: joinChanges(steps) };
 }
 
-/** Of an event that has changed twice, as it was read the second time. */
+/** Merges changes. If an event has changed twice, the later read counts. */
 function joinChanges(steps: readonly ChangesStep[]): SentChanges {
   const uuids = new Map<string, Uint8Array>();
   const events = new Map<string, EventBytes>();
@@ -135,7 +139,7 @@ function joinChanges(steps: readonly ChangesStep[]): SentChanges {
   return { uuids: [...uuids.values()], events: [...events.values()] };
 }
 
-/** What a step takes in memory, about; digests count as the documents that the source has read. */
+/** Approximate memory of a step. Digests count as the documents that the source has read. */
 function bytesOfStep(step: Step): number {
   switch (step.kind) {
     case 'ranges':
@@ -147,7 +151,7 @@ function bytesOfStep(step: Step): number {
   }
 }
 
-/** What is sent; rejects after a silence. */
+/** Yields the responses; rejects after a silence. */
 async function* withoutSilence<T>(
   responses: AsyncIterable<T>,
   signal: AbortSignal,
@@ -161,7 +165,7 @@ async function* withoutSilence<T>(
       yield value;
     }
   } finally {
-    iterator.return?.().catch(() => {}); // not awaited: it may wait for the source
+    iterator.return?.().catch(() => {}); // not awaited: it may take as long as the source
   }
 }
 
@@ -183,11 +187,11 @@ async function decodeStep(
     case 'fencedAttempt':
       return { kind: 'fenced', attempt: step.value, ...reached };
     case undefined:
-      throw new TypeError('a step of a kind that this release does not know');
+      throw new TypeError('the source has sent an unknown kind of step');
   }
 }
 
-/** A range as it was sent; without an end of its own it ends there. */
+/** Decodes a received range. Without an end of its own it ends at `end`. */
 export async function decodeRange(
   { last, digest, documents, bytes }: ScannedRange,
   end: EventPlace,
@@ -197,7 +201,7 @@ export async function decodeRange(
     last: last ?? end,
     digest: digestFrom(digest),
     events: sent?.map((document) => new EventBytes(document)),
-    // An older release does not say it.
+    // An older release does not send it.
     ...(bytes > 0 && { bytesRead: bytes }),
   };
 }

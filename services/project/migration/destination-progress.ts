@@ -21,8 +21,8 @@ export type ProgressDependencies = {
 };
 
 /**
- * Records at the source what the destination's record says, as far as the destination decides it.
- * `revision` is that of the destination's record; 0: not known.
+ * Records at the source the fields of the destination's record that the destination decides.
+ * `revision` is that of the destination's record; 0 if not known.
  */
 export async function recordProgress(
   { migrations, migratingProjects }: ProgressDependencies,
@@ -49,14 +49,17 @@ export async function recordProgress(
   const isNews =
     notedStates.includes(given.state) && mayBecome('source', record.state, given.state);
   const values = { ...noted(given, record), ...(isNews && { state: given.state }) };
-  // An older release does not say it.
+  // An older release does not send it.
   if (revision === 0) return await write(values);
-  // The call may be carried out after the one that followed it.
+  // Calls may arrive out of order.
   const isLatest = { notedRevision: { $not: { $gt: revision } } };
   return await write({ ...values, notedRevision: revision }, isLatest);
 }
 
-/** What the source records of the destination's record. An undefined value removes its field. */
+/**
+ * The fields that the source takes from the destination's record. An undefined value removes its
+ * field.
+ */
 function noted(given: Migration, { progress }: MigrationDocument): MigrationValues {
   const { accepterAccountId, acceptTime, startTime, failure } = given;
   const known = Object.entries({ ...progress, ...given.progress });

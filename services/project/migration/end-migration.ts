@@ -16,8 +16,8 @@ const informTriesMax = 5;
 const pauses = { baseMs: 200, capMs: 5_000 };
 
 /**
- * After the project is in use here: informs the source, and forgets how it was copied. Rejects with
- * RegionFailed where the source does not take note: it is informed later.
+ * Informs the source after the project is in use here, and removes the state of the copy. Rejects
+ * with RegionFailed if the source does not record it: it is informed later.
  */
 export async function endMigration(
   work: Work,
@@ -35,7 +35,7 @@ export async function endMigration(
       break;
     } catch (error) {
       signal.throwIfAborted();
-      // It was restored to a time before the migration: nobody is left to inform.
+      // The source was restored to a time before the migration: nobody is left to inform.
       if (reasonOf(causeOf(error)) === 'MIGRATION_NOT_FOUND') break;
       dependencies.log.info(
         { migrationId: id, err: error },
@@ -45,12 +45,13 @@ export async function endMigration(
     }
     await dependencies.sleep(equalJitterMs(tries, pauses), signal);
   }
-  // Only now: a process that was paused would begin a forgotten copy anew, and the source lets none.
+  // Not earlier: a process that was paused would recreate a removed copy, but now the source
+  // refuses to serve it.
   await dependencies.copies.forget(id, signal);
   await close(work, record);
 }
 
-/** Notes that the source has cancelled the migration. */
+/** Records that the source has cancelled the migration. */
 export async function cancelHere(
   work: Work,
   record: MigrationDocument,
@@ -68,7 +69,7 @@ export async function cancelHere(
   });
 }
 
-/** Removes what a cancelled migration has left here. Events of an earlier stay are kept. */
+/** Removes the data of a cancelled migration. Keeps events of an earlier stay. */
 export async function removeCancelled(work: Work, record: MigrationDocument): Promise<void> {
   const { dependencies, signal, fence } = work;
   const { _id: id, projectId, hasEvents } = record;
@@ -78,14 +79,14 @@ export async function removeCancelled(work: Work, record: MigrationDocument): Pr
     await freeSlot(work, tx, id);
     return await dependencies.migrations.write(tx, record, { hasSlot: undefined }, { fence });
   });
-  // From here on no process writes for the copy.
+  // From now on no process writes for the copy.
   await dependencies.copies.forget(id, signal);
   if (!hasEvents) {
     const expected = { side: 'destination' as const, state: cancelled, fence };
     if (!(await dependencies.removal.removeAll(record, expected, signal))) throw new Superseded(id);
   }
-  // An attempt at the cutover that was not committed may have brought a token, and its call may be carried
-  // out later still. A project that was here before keeps one.
+  // An uncommitted attempt at the cutover may have brought a token, and its call may still be
+  // carried out later. A project with an earlier stay keeps a token.
   const over = { projectId, correlationId: id };
   if (hasStayed) await dependencies.secrets.endProjectTokenAdoption(over, { signal });
   else await dependencies.secrets.purgeProjectToken({ ...over, adoptedBy: id }, { signal });
@@ -93,7 +94,7 @@ export async function removeCancelled(work: Work, record: MigrationDocument): Pr
   await close(work, record);
 }
 
-/** Nothing is left to do. */
+/** Closes the record: no work is left. */
 async function close(work: Work, record: MigrationDocument): Promise<void> {
   const { migrations } = work.dependencies;
   const { fence } = work;

@@ -5,11 +5,11 @@ import { CopyAhead } from '../store/migration-copy.ts';
 import { causeOf } from './region-failed.ts';
 
 const backoff = { baseMs: 100, capMs: 5_000 };
-/** In a row, without any progress between them, of failures that nobody explains. */
+/** Maximum number of consecutive internal errors without progress. */
 const unexplainedMax = 10;
-/** In a row, without any progress: that takes half a minute. */
+/** Maximum number of consecutive failures without progress, which take half a minute. */
 const failuresMax = 12;
-/** What ends by itself. */
+/** Reasons of transient errors. */
 const passing = new Set([
   ...['DEPENDENCY_UNAVAILABLE', 'DRAINING', 'NOT_READY', 'CALL_ENDED', 'RATE_LIMITED'],
   'REQUEST_IN_PROGRESS',
@@ -17,15 +17,15 @@ const passing = new Set([
 
 type Options = {
   signal: AbortSignal;
-  /** Grows with every success. */
+  /** Increases with every success. */
   progress: () => number;
   onInterrupted: (error: unknown, failures: number) => void;
   sleep?: Sleep;
 };
 
 /**
- * Does something again and again until the signal, after pauses that grow while nothing succeeds.
- * Rejects with what no repetition mends, and with the last failure where nothing succeeds for long.
+ * Repeats `work` until the signal aborts, with pauses that grow while nothing succeeds. Rejects
+ * with a permanent error, and with the last one after too many failures without progress.
  */
 export async function goOn(work: () => Promise<void>, options: Options): Promise<never> {
   const { signal, progress, onInterrupted, sleep = systemSleep } = options;
@@ -44,7 +44,7 @@ export async function goOn(work: () => Promise<void>, options: Options): Promise
   }
 }
 
-/** Whether a server refuses for a reason that ends by itself, as that of one that restarts. */
+/** Whether a server refuses for a transient reason, such as a restart. */
 export function isPassing(error: unknown): boolean {
   const reason = reasonOf(error);
   return reason !== undefined && passing.has(reason);

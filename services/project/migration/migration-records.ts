@@ -10,7 +10,7 @@ import type { MigrationStore } from '../store/migrations.ts';
 
 const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
 
-/** What the project services of two regions do for a migration, under its id. */
+/** Identifies a change that the project services of two regions make for a migration. */
 export function asMigration(
   { _id, actor }: Pick<MigrationDocument, '_id' | 'actor'>,
   { signal }: Pick<Call, 'signal'>,
@@ -18,7 +18,7 @@ export function asMigration(
   return { id: _id, actor, signal, authorization: undefined };
 }
 
-/** A record that a transaction has just found, or has seen a moment ago. */
+/** Reads again a record that was just found, as of the transaction. */
 export async function reread(
   migrations: Pick<MigrationStore, 'read'>,
   tx: Transaction,
@@ -29,7 +29,9 @@ export async function reread(
   return record;
 }
 
-/** A record that an organization of this region sees. Refuses with MIGRATION_NOT_FOUND. */
+/**
+ * Returns a record that an organization of this region can see. Refuses with MIGRATION_NOT_FOUND.
+ */
 export async function requireSeen(
   migrations: Pick<MigrationStore, 'find'>,
   id: string,
@@ -42,8 +44,8 @@ export async function requireSeen(
 }
 
 /**
- * Cancels a migration of this region's project where that was deleted or moved, as both are in the
- * transaction; undefined where it goes on.
+ * Cancels a migration of this region's project if the project was deleted or moved, as of the
+ * transaction; undefined if the migration continues.
  */
 export async function cancelIfGone(
   migrations: Pick<MigrationStore, 'become'>,
@@ -60,7 +62,8 @@ export async function cancelIfGone(
 }
 
 /**
- * Cancels a migration of this region's project; does nothing if it is cancelled. `failure`: why, for people.
+ * Cancels a migration of this region's project; does nothing if it is cancelled. `failure` is the
+ * reason, for people.
  */
 export async function cancelAtSource(
   migrations: Pick<MigrationStore, 'become' | 'read'>,

@@ -3,7 +3,7 @@ import type { Clock } from '@silo/runtime/clock.ts';
 const samplesMax = 10;
 const sampleEveryMs = 500;
 
-/** How fast a count grows, over the last seconds. */
+/** The rate at which a count grew over the last seconds. */
 export class Pace {
   readonly #clock: Clock;
   readonly #samples: { ms: number; count: number }[];
@@ -21,7 +21,7 @@ export class Pace {
     if (this.#samples.length > samplesMax) this.#samples.shift();
   }
 
-  /** With the count as it is now. */
+  /** The rate at the current count. */
   perSecond(count: number): number {
     const [first] = this.#samples;
     const ms = first ? this.#clock.monotonicMs() - first.ms : 0;

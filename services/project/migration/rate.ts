@@ -1,9 +1,9 @@
 import { type Clock, type Sleep, systemSleep } from '@silo/runtime/clock.ts';
 
-/** How long a change of the rate may go unnoticed. */
+/** Maximum time until a change of the rate takes effect. */
 const sleepMaxMs = 500;
 
-/** Limits bytes a second; what was spent in excess is waited for afterwards. */
+/** Limits bytes per second: a caller waits after it has spent more. */
 export class Rate {
   readonly #clock: Clock;
   readonly #sleep: Sleep;
@@ -24,7 +24,7 @@ export class Rate {
     if (bytesPerSecond === 0) this.#owed = 0;
   }
 
-  /** Resolves when these bytes, and those before, are within the rate. */
+  /** Resolves when these bytes, and all before, are within the rate. */
   async spend(bytes: number, signal: AbortSignal): Promise<void> {
     if (this.#bytesPerSecond === 0) return;
     this.#settle();

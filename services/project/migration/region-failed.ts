@@ -2,7 +2,7 @@ import { reasonOf } from '@silo/errors/from-status.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { askRegion, type RegionClient, type Regions } from '@silo/service/regions.ts';
 
-/** Another region does not answer, or refuses: nothing that this one's servers have failed of. */
+/** The other region did not answer or refused. Not thrown for failures in this region. */
 export class RegionFailed extends Error {
   override readonly name = 'RegionFailed';
 
@@ -11,7 +11,7 @@ export class RegionFailed extends Error {
   }
 }
 
-/** Asks another region; whatever it does not answer is RegionFailed. Its causes are those of `askRegion`. */
+/** Calls another region. Rejects with RegionFailed, whose causes are those of `askRegion`. */
 export async function callRegion<T>(
   regions: Regions,
   region: string,
@@ -26,7 +26,7 @@ export async function callRegion<T>(
   }
 }
 
-/** What another region streams; whatever the stream itself fails of is RegionFailed. */
+/** Yields what another region streams. Rejects with RegionFailed if the stream fails. */
 export async function* receivedFrom<T>(
   stream: AsyncIterable<T>,
   signal: AbortSignal,
@@ -39,12 +39,12 @@ export async function* receivedFrom<T>(
   }
 }
 
-/** What a call to another region has failed of; every other error as it is. */
+/** The cause of a failed call to another region; every other error unchanged. */
 export function causeOf(error: unknown): unknown {
   return error instanceof RegionFailed ? error.cause : error;
 }
 
-/** Why something is put off, for people: which region has failed, and of what. */
+/** Why something is postponed, for people: which region has failed, and how. */
 export function whyPutOff(
   error: unknown,
   { here, there }: { here: string; there: string },
@@ -54,7 +54,7 @@ export function whyPutOff(
   return `The region ${here} failed${reason}: its log says more. ${again}`;
 }
 
-const again = 'It is tried again.';
+const again = 'Silo tries again.';
 const silent: readonly (string | undefined)[] = [undefined, 'DEPENDENCY_UNAVAILABLE', 'DRAINING'];
 
 /** For people, after the name of the region. */

@@ -4,19 +4,19 @@ import type { AttemptStore } from '../store/attempts.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import type { MigratingProjectStore } from '../store/migrating-projects.ts';
 
-/** Which attempt ends, and why. */
+/** The attempt to end, and the reason. */
 type Ending = {
   record: Pick<MigrationDocument, '_id'>;
   attempt: number;
   /** For people. */
   failure: string;
-  /** Only an attempt that began at least this long ago, by the database's clock; undefined: any. */
+  /** If set, only ends an attempt that began at least this long ago, by the database's clock. */
   onlyAfterMs?: number;
 };
 
 /**
- * Ends an attempt that is not committed: the project goes on here. Answers the record; undefined: it had
- * ended before.
+ * Ends an uncommitted attempt: the project stays in use here. Returns the record; undefined if the
+ * attempt had ended before.
  */
 export async function releaseHold(
   {
@@ -35,7 +35,7 @@ export async function releaseHold(
   return ended;
 }
 
-/** For how long an attempt that has ended has held captures. */
+/** How long the last ended attempt held captures. */
 export function heldSeconds({ lastHoldMs = 0 }: Pick<MigrationDocument, 'lastHoldMs'>): number {
   return lastHoldMs / 1_000;
 }

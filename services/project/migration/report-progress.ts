@@ -11,13 +11,13 @@ import { Superseded, type Work, type WorkDependencies } from './work.ts';
 
 const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
 const intervalMs = 1_000;
-/** How often the source is informed. */
+/** The source is informed with every second report. */
 const noteEvery = 2;
 
 /** The migration was cancelled, here or at the source. */
 export class Cancelled extends Error {
   override readonly name = 'Cancelled';
-  /** Why, for people; '' where somebody wanted it. */
+  /** The reason, for people; '' if somebody requested it. */
   readonly failure: string;
 
   constructor(failure: string) {
@@ -27,8 +27,8 @@ export class Cancelled extends Error {
 }
 
 /**
- * Writes, until the signal, how far a copy is, here and at the source, and sets the rate that staff has
- * set. Rejects with Cancelled, Superseded.
+ * Writes the progress of a copy, here and at the source, until the signal aborts, and applies the
+ * rate that staff has set. Rejects with Cancelled, Superseded.
  */
 export async function reportProgress(
   work: Work,
@@ -44,7 +44,7 @@ export async function reportProgress(
     dependencies.metrics.copied(counted, progress);
     counted = progress;
     const shown = progressOf(progress, { ...present, eventsTotal });
-    // The source has answered: what was put off before goes on.
+    // The source has answered: postponed work continues.
     const goesOn = Number.isFinite(progress.lagMs);
     try {
       present = await dependencies.migrations.report({ ...record, fence }, shown, signal, {
@@ -52,7 +52,7 @@ export async function reportProgress(
       });
     } catch (error) {
       signal.throwIfAborted();
-      // No reason to break off what may be a cutover.
+      // Not a reason to interrupt what may be a cutover.
       dependencies.log.info(
         { migrationId: record._id, err: error },
         'the progress could not be written',
@@ -66,7 +66,10 @@ export async function reportProgress(
   }
 }
 
-/** Informs the source, unless it does not answer. Rejects with Cancelled where it has cancelled. */
+/**
+ * Informs the source. Ignores failures of the source, but rejects with Cancelled if it has
+ * cancelled the migration.
+ */
 export async function noteAtSource(
   {
     dependencies,
@@ -89,21 +92,21 @@ export async function noteAtSource(
   }
 }
 
-/** What the source notes of a record: why it is put off here passes. */
+/** The part of a record that the source records: the reason of a postponement here is temporary. */
 export function noteOf({ putOff: _, ...record }: MigrationDocument): NoteProgressRequest {
   return { migration: migrationMessage(record), revision: record.revision };
 }
 
-/** What is known of a copy beside its own counts. */
+/** What is known about a copy besides its own counts. */
 type Known = { eventsTotal?: number | undefined; bytesPerSecondMax?: number | undefined };
 
-/** The progress of a copy as its record has it. An undefined `secondsLeft` replaces a known one. */
+/** The progress of a copy for its record. An undefined `secondsLeft` replaces a known one. */
 export function progressOf(
   { isScanned, lagMs, bytesPerSecond, ...counts }: CopyProgress,
   { eventsTotal, bytesPerSecondMax = 0 }: Known,
 ): Partial<MigrationProgress> {
   const { eventsCopied, bytesCopied, eventsPerSecond } = counts;
-  // What is captured during the copy is copied, too.
+  // Events captured during the copy are copied, too.
   const total =
     isScanned && eventsTotal !== undefined ? Math.max(eventsTotal, eventsCopied) : eventsTotal;
   const pace = Math.min(bytesPerSecond, bytesPerSecondMax || Number.POSITIVE_INFINITY);
@@ -118,7 +121,7 @@ export function progressOf(
   };
 }
 
-/** By the mean of those that are copied; NaN: not known. */
+/** Estimated from the mean size of the copied events; NaN if not known. */
 function bytesLeftOf(
   { eventsCopied, bytesCopied }: Pick<CopyProgress, 'eventsCopied' | 'bytesCopied'>,
   eventsTotal = 0,

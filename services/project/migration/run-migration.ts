@@ -20,34 +20,34 @@ const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_DONE: done } = Mig
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
 const { MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
 const { ERROR_REASON_MIGRATION_STATE } = ErrorReason;
-/** What keeps the destination from taking the project. */
+/** Reasons for which the destination cannot take the project. */
 const ofDestination = [
   ErrorReason.ERROR_REASON_PLAN_REQUIRED,
   ErrorReason.ERROR_REASON_PROJECT_LIMIT,
   ErrorReason.ERROR_REASON_ORGANIZATION_NOT_FOUND,
 ];
 
-/** A cutover begins when the copy is behind by at most this. */
+/** A cutover begins when the lag of the copy is at most this. */
 const lagMsMax = 500;
-/** Each attempt holds captures for a while: so many, and further and further apart. */
+/** Limits of the attempts: each holds captures for a while, so pauses grow between them. */
 const attemptsMax = 10;
 const pauses = { baseMs: 1_000, capMs: 60_000 };
-/** Of the question whether the source is there. */
+/** Timeout of the check whether the source answers. */
 const probeMsMax = 5_000;
-/** Until the next turn of a migration that could not go on. */
+/** Pauses before a migration that could not continue has its next turn. */
 const turnPauses = { baseMs: 1_000, capMs: 60_000 };
 
 /** One turn of a migration, and the copy that it has opened. */
 type Turn = Work & { copy?: Pick<Copy, 'hasGoneOn'> };
 
-/** Nothing that a repetition mends. */
+/** A permanent failure. */
 class GivenUp extends Error {
   override readonly name = 'GivenUp';
 }
 
 /**
- * Does, for the holder of the lease, what is left to do for a migration to this region, until the
- * signal. Another process goes on where this one ends.
+ * Does the remaining work of a migration to this region as the holder of the lease, until the
+ * signal aborts. Another process continues where this one stops.
  */
 export async function runMigration(
   dependencies: WorkDependencies,
@@ -65,7 +65,10 @@ export async function runMigration(
   }
 }
 
-/** After a failure: cancelled, given up, or put off, so that others have the turn. */
+/**
+ * Handles a failure: the migration is cancelled, fails, or is postponed, so that others have their
+ * turn.
+ */
 async function endWith(turn: Turn, record: MigrationDocument, error: unknown): Promise<void> {
   let failure = error;
   try {
@@ -91,7 +94,7 @@ async function advance(work: Turn, record: MigrationDocument): Promise<void> {
   await copyAndCutOver(work, await withTotal(work, record));
 }
 
-/** Rejects with RegionFailed at once where the source does not answer. */
+/** Rejects with RegionFailed immediately if the source does not answer. */
 async function requireSource(
   { dependencies, signal }: Work,
   { _id: migrationId, sourceRegion }: MigrationDocument,
@@ -102,8 +105,8 @@ async function requireSource(
 }
 
 /**
- * With how many events the source has as the copy begins: the request may be long ago. Where that is not
- * known, as the record is.
+ * Updates the number of events at the source when the copy begins: the request may be old. If it is
+ * not known, keeps the number in the record.
  */
 async function withTotal(
   { dependencies, signal }: Work,
@@ -153,7 +156,7 @@ async function copyAndCutOver(work: Turn, record: MigrationDocument): Promise<vo
   }
 }
 
-/** Until the project is in use here. */
+/** Resolves when the project is in use here. */
 async function cutOver(work: Work, copy: Copy, record: MigrationDocument) {
   const { dependencies, signal, fence } = work;
   let present = record;
@@ -181,7 +184,9 @@ async function cutOver(work: Work, copy: Copy, record: MigrationDocument) {
   }
 }
 
-/** Makes the indexes that the project's queries use, so that none is built while captures wait. */
+/**
+ * Creates the indexes that the project's queries use, so that none is built while captures wait.
+ */
 async function prepareIndexes(
   { dependencies, signal }: Work,
   { _id: migrationId, sourceRegion }: MigrationDocument,
@@ -192,7 +197,10 @@ async function prepareIndexes(
   for (const place of indexPlaces) await dependencies.indexes.createPlace(place, signal);
 }
 
-/** Ends a migration that was cancelled, or that no repetition mends; false: it is worth trying again. */
+/**
+ * Ends a migration that was cancelled or has failed permanently; returns false if it should be
+ * retried.
+ */
 async function isEnded(work: Work, record: MigrationDocument, error: unknown): Promise<boolean> {
   const why = error instanceof Cancelled ? error.failure : await whyCancelled(work, record, error);
   if (why !== undefined) {
@@ -204,12 +212,14 @@ async function isEnded(work: Work, record: MigrationDocument, error: unknown): P
   if (failure === undefined) return false;
   work.dependencies.log.warn({ migrationId: record._id, err: error }, 'a migration has failed');
   const failed = await fail(work, record, failure);
-  // Where the source has cancelled it meanwhile, `followOffers` finds out.
+  // If the source has cancelled it meanwhile, `followOffers` notices.
   await noteAtSource(work, failed).catch(() => work.signal.throwIfAborted());
   return true;
 }
 
-/** Gives the turn to other migrations, for longer the more often nothing came of it. */
+/**
+ * Postpones the migration, so that others have their turn; longer after each turn without progress.
+ */
 async function putOff(
   { dependencies, fence, signal, copy }: Turn,
   record: MigrationDocument,
@@ -221,12 +231,12 @@ async function putOff(
   if (present === undefined) return;
   const tries = (copy?.hasGoneOn() ? 0 : (present.putOff?.tries ?? 0)) + 1;
   const pauseMs = equalJitterMs(tries, turnPauses);
-  dependencies.log.warn({ migrationId, tries, pauseMs, err: error }, 'a migration is put off');
+  dependencies.log.warn({ migrationId, tries, pauseMs, err: error }, 'a migration is postponed');
   const why = whyPutOff(error, { here, there });
   await dependencies.migrations.putOff(record, { tries, pauseMs, why }, { fence }, signal);
 }
 
-/** Why the source has cancelled the migration, if that is why it refuses. */
+/** Returns why the source has cancelled the migration, if that is the cause of its refusal. */
 async function whyCancelled(
   { dependencies, signal }: Work,
   { _id: migrationId, sourceRegion }: MigrationDocument,
@@ -238,10 +248,12 @@ async function whyCancelled(
   return migration?.state === cancelled ? migration.failure : undefined;
 }
 
-/** For people; undefined: it is worth trying again. */
+/** Why the migration fails, for people; undefined if it should be retried. */
 function whyFailed(error: unknown): string | undefined {
   if (error instanceof GivenUp || isRefusal(error, ofDestination)) return error.message;
-  return error instanceof CopyDiffers ? 'The copy went on differing from the source.' : undefined;
+  return error instanceof CopyDiffers
+    ? 'The copy still differed from the source after repairs.'
+    : undefined;
 }
 
 function isRefusal(error: unknown, reasons: readonly ErrorReason[]): error is SiloError {

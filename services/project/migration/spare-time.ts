@@ -1,17 +1,17 @@
 import { type Clock, type Sleep, systemSleep } from '@silo/runtime/clock.ts';
 
-/** For how long after its last change a project counts as in use. */
+/** Time after its last change for which a project counts as in use. */
 const inUseMs = 2_000;
-/** Twice the work: it takes a third of the time. */
+/** Pauses take twice the time of the work, so that the work takes a third of all time. */
 const pauseOfWork = 2;
-/** Changes wait behind the scan meanwhile. */
+/** Changes wait behind the scan during a pause. */
 const pauseMsMax = 1_000;
-/** The log of the source does not go back for ever: a copy that is behind by more does not pause. */
+/** The oplog of the source is limited: a copy with a larger lag does not pause. */
 const lagMsMax = 30_000;
 
 /**
- * Leaves most of the time to captures: while a project is in use, the scan and the comparison of its
- * copy each pause after their work. Both would otherwise take all that a server has.
+ * Leaves most of a server's capacity to captures: while a project is in use, the scan and the
+ * comparison of its copy each pause after their work.
  */
 export class SpareTime {
   readonly #clock: Clock;
@@ -29,8 +29,8 @@ export class SpareTime {
   }
 
   /**
-   * Pauses after work that began at that time, by the clock's monotonic time. `lagMs`: by how much the
-   * copy is behind, where changes wait for this work.
+   * Pauses after work that began at `beganMs` (monotonic time). `lagMs` is the lag of the copy, if
+   * changes wait for this work.
    */
   async pauseAfter(
     { beganMs, lagMs = 0 }: { beganMs: number; lagMs?: number },

@@ -8,22 +8,22 @@ import type { MayRemove } from '../store/migration-copy.ts';
 import { StoredEvent } from '../store/stored-event.ts';
 import type { Work } from './work.ts';
 
-/** How long calls are repeated that the source does not answer. */
+/** Time for which calls are repeated if the source does not answer. */
 const patienceMs = 30_000;
-/** Of one log line. */
+/** Maximum number of UUIDs in one log line. */
 const loggedMax = 100;
 
 /**
- * Events of an earlier stay are missing or different at the source, and no deletion and no retention there
- * explains it. The source may have lost them, and these may be the only copies.
+ * Events of an earlier stay are missing or different at the source, although no deletion and no
+ * retention there explains it. The source may have lost them, and these may be the only copies.
  */
 export class UnmatchedEvents extends Error {
   override readonly name = 'UnmatchedEvents';
 }
 
 /**
- * Which events a copy may remove here: those that a deletion or retention at the source has removed since
- * the project left this region, or all if staff has decided to discard them.
+ * Decides which events a copy may remove here: those that a deletion or retention at the source has
+ * removed since the project left this region, or all if staff has decided to discard them.
  */
 export async function removalRule(
   work: Work,
@@ -52,8 +52,8 @@ export async function removalRule(
 }
 
 /**
- * Counts all unmatched events, and returns why the migration fails. Undefined if none are left, and during
- * an attempt at the cutover, which must end first and cannot wait for a comparison.
+ * Counts all unmatched events, and returns why the migration fails. Undefined if none are left, and
+ * during an attempt at the cutover, which must end first and cannot wait for a comparison.
  */
 export async function countUnmatched(
   work: Work,
@@ -74,7 +74,7 @@ function sourceOf({ dependencies: { regions }, signal }: Work, record: Migration
   return otherCopy({ regions, region, migrationId, patienceMs }, signal);
 }
 
-/** How many deletions of events the project had when it left this region; 0 if it was never here. */
+/** Number of deletions of events when the project left this region; 0 if it was never here. */
 async function generationHere(
   { dependencies: { migratingProjects }, signal }: Work,
   { projectId }: MigrationDocument,

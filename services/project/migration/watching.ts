@@ -8,7 +8,7 @@ import type { MigrationDocument } from '../store/documents.ts';
 import type { MigrationStore } from '../store/migrations.ts';
 
 const intervalMs = 500;
-/** Of one process. */
+/** Limit for one account and process. */
 const ofAccountMax = 10;
 const durationMs = 10 * 60_000;
 const retryMs = 10_000;
@@ -17,8 +17,9 @@ const readWithinMs = 10_000;
 type Watched = { watchers: number; read(): Promise<MigrationDocument | undefined> };
 
 /**
- * A migration's record as it is, and again at each change, until it is finished, or for so long.
- * `see` checks each reading for the caller. Refuses with RATE_LIMITED where the caller has too many.
+ * Yields a migration's record, and again after each change, until it is finished or the time limit
+ * is reached. `see` checks each record for the caller. Refuses with RATE_LIMITED if the caller has
+ * too many streams.
  */
 export type Watching = (
   migrationId: string,
@@ -26,7 +27,7 @@ export type Watching = (
   see: (record: MigrationDocument | undefined) => Promise<MigrationDocument>,
 ) => AsyncGenerator<MigrationDocument>;
 
-/** The streams of one process that watch migrations: they share the reads of a record. */
+/** The streams of one process that watch migrations. They share the reads of a record. */
 export function createWatching(
   migrations: Pick<MigrationStore, 'find'>,
   clock: Pick<Clock, 'monotonicMs'>,
@@ -48,7 +49,7 @@ export function createWatching(
     const endMs = clock.monotonicMs() + durationMs;
     const isOver = ({ state }: MigrationDocument) =>
       isFinished(state) || clock.monotonicMs() >= endMs;
-    // A read of its own: by the time of a shared one a stranger would learn that others watch.
+    // Not a shared read: its timing would show an unauthorized caller that others watch.
     let record = await see(await race(read(id), signal));
     yield record;
     if (isOver(record)) return;
@@ -74,7 +75,7 @@ function takePlace(places: ReturnType<typeof createPlaces>, actor: string): Disp
   }
 }
 
-/** Reads at most once per interval; all who ask before a reading begins share it. */
+/** Reads at most once per interval. All callers that ask before a read begins share it. */
 function paced<T>(
   read: () => Promise<T>,
   clock: Pick<Clock, 'monotonicMs'>,
@@ -91,7 +92,7 @@ function paced<T>(
   return () => {
     if (next === undefined) {
       next = readWhenDue();
-      next.catch(() => {}); // of those who have left
+      next.catch(() => {}); // its callers may have left
     }
     return next;
   };

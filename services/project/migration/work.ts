@@ -14,7 +14,7 @@ import type { MigrationSource } from '../store/migration-source.ts';
 import type { PropertyIndexStore } from '../store/property-indexes.ts';
 import type { OpenCopy } from './copy-types.ts';
 
-/** What the work on migrations to this region is made of. */
+/** Dependencies of the work on migrations to this region. */
 export type WorkDependencies = Pick<
   Dependencies,
   'slots' | 'eventLog' | 'migrations' | 'regions'
@@ -37,7 +37,7 @@ export type WorkDependencies = Pick<
   log: Log;
 };
 
-/** One process's work on one migration. */
+/** The work of one process on one migration. */
 export type Work = { dependencies: WorkDependencies; fence: number; signal: AbortSignal };
 
 /** Another process works on the migration now. */
@@ -49,7 +49,7 @@ export class Superseded extends Error {
   }
 }
 
-/** Decides a change of the record's, unless another process works on the migration: Superseded. */
+/** Commits a change of the record. Throws Superseded if another process works on the migration. */
 export async function decide(
   { dependencies, signal }: Work,
   { _id: id, actor }: MigrationDocument,
@@ -58,7 +58,7 @@ export async function decide(
   const mutation = { id, actor, signal, authorization: undefined };
   const { value } = await dependencies.eventLog.decide(mutation, async (tx) => {
     const changed = await change(tx);
-    // Thrown inside, so that nothing of the change is committed.
+    // Throw inside the transaction, so that nothing of the change is committed.
     if (changed === undefined) throw new Superseded(id);
     return changed;
   });

@@ -12,29 +12,32 @@ import type { MigrationSource } from '../store/migration-source.ts';
 import { StoredEvent, withoutChosen } from '../store/stored-event.ts';
 import type { OtherCopy } from './other-copy.ts';
 
-/** What a migration has left here, and the copy of it that the other region has. */
+/** The events that a migration has left here, and the other region's copy. */
 type Copies = {
   projectId: string;
-  /** How many times events of it were deleted, when it left. */
+  /** Number of deletions of the project's events when it left. */
   generation: number;
   migrationSource: Pick<MigrationSource, 'openReader'>;
   other: Pick<OtherCopy, 'digests' | 'notRemoved'>;
 };
 
-/** Some events that follow each other, and the digest of all of them. */
+/** Consecutive events, and the digest of all of them. */
 type Batch = {
   range: EventRange;
   digest: EventDigest;
   events: { event: StoredEvent; place: EventPlace; digest: EventDigest }[];
 };
 
-/** How many batches are in memory: a call to the other region for each would wait for most of the time. */
+/**
+ * Number of batches in memory: with one call to the other region for each, most of the time would
+ * be waiting.
+ */
 const batchesMax = 4;
 
 /**
- * Compares, as both are now, every event of this region with the other region's. What only the other one
- * has is no difference, as it was captured since, and so is none what it has removed by a deletion or
- * because of its age.
+ * Compares the present events of this region with the other region's. Events that only the other
+ * region has are no difference, because they were captured since. Events that the other region has
+ * removed by a deletion or because of their age are no difference either.
  */
 export async function compareCopies(
   { projectId, generation, migrationSource, other }: Copies,
@@ -64,7 +67,7 @@ export async function compareCopies(
   return found;
 }
 
-/** Of the documents after a place; undefined where there are none. */
+/** The batch of the documents after a place; undefined if there are none. */
 function batchOf(documents: readonly Uint8Array[], after: EventPlace): Batch | undefined {
   const events = documents.map((document) => {
     const digest = EventDigest.of([withoutChosen(document)]);
@@ -77,7 +80,7 @@ function batchOf(documents: readonly Uint8Array[], after: EventPlace): Batch | u
   return { range: { after, last }, digest: total, events };
 }
 
-/** Compares one event after the other. */
+/** Compares individual events. */
 async function differencesOf(
   events: Batch['events'],
   generation: number,
@@ -88,7 +91,7 @@ async function differencesOf(
     .map((event, index) => ({ ...event, there: each[index] }))
     .filter(({ digest, there }) => !there?.equals(digest));
   if (different.length === 0) return { missing: 0, changed: 0 };
-  // Read after the events: what removes any is stored before.
+  // Read after the events: a removal is recorded before it removes any.
   const lost = await other.notRemoved(different, generation, (removal, { event }) =>
     mayHaveRemoved(removal, event),
   );

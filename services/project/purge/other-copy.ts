@@ -9,26 +9,29 @@ import type { EventRange } from '../rules/events/event-range.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import type { Removal } from '../rules/purge-source.ts';
 
-/** Of one call. */
+/** Timeout of one call. */
 const deadlineMs = 60_000;
 const pauses = { baseMs: 200, capMs: 10_000 };
 
-/** Which copy it is, and for how long calls that are not answered are repeated. */
+/** Identifies the copy; `patienceMs` is the time for which unanswered calls are repeated. */
 type Of = { regions: Regions; region: string; migrationId: string; patienceMs: number };
 
-/** The copy of a project that another region has. Rejects with RegionFailed. */
+/** The copy of a project in another region. Rejects with RegionFailed. */
 export type OtherCopy = {
   /** The digests of ranges, without the values of chosen properties. */
   digests(ranges: readonly EventRange[]): Promise<EventDigest[]>;
   /** Whether the project was deleted there for good. */
   describe(): Promise<Pick<DescribeProjectResponse, 'purged'>>;
-  /** Those of the events that neither retention nor a deletion later than a generation has removed there. */
+  /**
+   * Returns those of the events that neither retention nor a deletion after the given generation
+   * has removed there.
+   */
   notRemoved<Event>(
     events: readonly Event[],
     generation: number,
     mayHaveRemoved: (removal: Removal, event: Event) => boolean,
   ): Promise<Event[]>;
-  /** Lets that region know that this one's is removed. */
+  /** Informs that region that this region's copy is removed. */
   notePurge(): Promise<void>;
 };
 

@@ -13,7 +13,7 @@ import { type MigrationStore, type MigrationValues, samePurge } from '../store/m
 import { compareCopies } from './compare-copies.ts';
 import { otherCopy } from './other-copy.ts';
 
-/** What a purge is made of. */
+/** Dependencies of a purge. */
 export type PurgeDependencies = {
   migrations: Pick<MigrationStore, 'write'>;
   migratingProjects: Pick<MigratingProjectStore, 'find'>;
@@ -26,9 +26,9 @@ export type PurgeDependencies = {
 };
 
 /**
- * Removes what a migration has left in this region, once the other region has it all, or has deleted the
- * project for good. Gives up, and removes nothing more, where something differs, or the other region does
- * not answer for `patienceMs`.
+ * Removes the events that a migration has left in this region, after checking that the other region
+ * has all of them, or has deleted the project for good. Ends the purge without removing more if
+ * something differs, or if the other region does not answer for `patienceMs`.
  */
 export async function purgeSource(
   dependencies: PurgeDependencies,
@@ -42,7 +42,8 @@ export async function purgeSource(
   const kept = leftByPurge(record);
   const other = otherCopy({ regions, region, migrationId, patienceMs }, signal);
   const compare = async () => {
-    // An interrupted purge has removed all: there is nothing that another region's silence could keep.
+    // An interrupted purge has removed everything: the end of the purge need not wait for the other
+    // region.
     if (record.isPartlyRemoved && (await hasNone(dependencies, projectId, signal)))
       return undefined;
     const { purged } = await other.describe();
@@ -64,7 +65,7 @@ export async function purgeSource(
   if (!(await removal.removeAll(record, samePurge(record), signal))) return;
   await other.notePurge().catch((error: unknown) => {
     if (!(error instanceof RegionFailed)) throw error;
-    log.warn({ migrationId, err: error }, 'the other region does not know of a purge');
+    log.warn({ migrationId, err: error }, 'the other region could not be informed of a purge');
   });
   await end(dependencies, record, signal, (tx) => ({ purgeTime: tx.now }));
 }
@@ -79,7 +80,10 @@ async function hasNone(
   return (await reader.digest(all, signal, { limit: 1 })).count === 0;
 }
 
-/** Notes, before anything is removed, that something may be; false where another process has ended the purge. */
+/**
+ * Records, before any removal, that events may be removed; returns false if another process has
+ * ended the purge.
+ */
 async function beginRemoval(
   { migrations, eventLog }: PurgeDependencies,
   record: MigrationDocument,
@@ -102,10 +106,10 @@ async function end(
   const { _id: id, actor } = record;
   await eventLog.decide({ id, actor, signal, authorization: undefined }, async (tx) => {
     const values = { ...valuesOf(tx), isPurging: undefined, isOpen: undefined, putOff: undefined };
-    // Another process may have ended it, and the project may have come back since.
+    // Another process may have ended the purge, and the project may have come back since.
     const ended = await migrations.write(tx, record, values, samePurge(record));
     if (ended?.purgeTime === undefined) return;
-    // Nothing is left to compare with, of a region that the project was in before.
+    // Without this copy, no earlier region of the project needs these deletions any more.
     await deletions.release(tx, record.projectId);
   });
 }

@@ -3,8 +3,9 @@ import type { ProjectDocument } from '../store/documents.ts';
 import { foldedName } from './folded-name.ts';
 
 /**
- * A project of another region as it is stored here, not in use yet. Its moves stay behind. The revision
- * is larger than those that either region has used, as it orders the project's events in both.
+ * A project of another region as stored here before its activation. Its moves stay behind. Its
+ * revision is larger than all that either region has used, because it orders the project's events
+ * in both.
  */
 export function arrivedProject(
   given: ProjectDocument,
@@ -30,7 +31,7 @@ type Arrival = {
   now: Date;
 };
 
-/** The document of an earlier stay, as it is stored again where the project does not come. */
+/** The document of an earlier stay, restored because the project does not come. */
 export function restoredProject(
   displaced: ProjectDocument,
   arrived: Pick<ProjectDocument, 'revision'>,

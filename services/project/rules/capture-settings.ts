@@ -5,7 +5,7 @@ import { writtenIndexes } from './property-indexes.ts';
 /** The fields of a project that `captureSettingsOf` reads. */
 export const captureFields = { settings: 1, eventGeneration: 1, propertyIndexes: 1 } as const;
 
-/** What a capture of events must know of its project. It is part of the project's fact. */
+/** The facts of a project that captures need. They are part of the project's fact. */
 export function captureSettingsOf({
   settings,
   eventGeneration = 0,

@@ -1,17 +1,19 @@
 /**
- * The times of an attempt at the cutover. SDKs give up after some 9 s (decision 031): so a capture waits
- * for 8 s at most, the source ends an attempt by then, and the destination gives it up before, so that
- * it ends in order.
+ * Times of an attempt at the cutover. SDKs give up after about 9 s (decision 031): so a capture
+ * waits for at most 8 s, the source ends an attempt by then, and the destination normally ends it
+ * earlier.
  */
 
 /**
- * After this time the destination gives an attempt up that it has not finished, and the source, by its
- * database's clock, refuses to commit it.
+ * After this time the destination ends an unfinished attempt, and the source, by its database's
+ * clock, refuses to commit it.
  */
 export const attemptMsMax = 6_000;
 
-/** After this time, by the source's database, an attempt is over unless it is committed. */
+/** After this time, by the source's database's clock, the source ends an uncommitted attempt. */
 export const holdMsMax = 8_000;
 
-/** For how long a capture waits at the edge, for the end of an attempt or of another failure. */
+/**
+ * Maximum time that a capture waits at the edge for the end of an attempt or of another failure.
+ */
 export const captureWaitMsMax = 8_000;

@@ -1,39 +1,43 @@
 import { redactText } from '@silo/runtime/redact.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
-/** How long a use is reported after the last time. */
+/** Time for which a use is reported after it was last seen. */
 const reportedMs = 30 * dayMs;
-/** Uses of a project that are listed by library and origin. */
+/** Maximum number of listed uses of a project, by library and origin. */
 export const usesMax = 100;
-/** Tokens of a project that are listed. */
+/** Maximum number of listed tokens of a project. */
 const tokensMax = 100;
 const textMax = 200;
 
-/** How a token that is dead was used: by which token, library and web page. */
+/** Uses of a dead token by one library and web page. */
 export type DeadTokenUse = {
   /** The first 12 hex digits of the token's SHA-256; '' for all tokens that are not listed. */
   fingerprint: string;
-  /** '' where it was not said, and of all uses together for which there was no place. */
+  /**
+   * '' if the client did not send it, and for uses that are counted together because there was no
+   * place.
+   */
   library: string;
   origin: string;
   count: number;
   firstTime: Date;
   lastTime: Date;
-  /** Where the captures were passed on to; absent: they were refused. */
+  /** The region to which the captures were forwarded; absent if they were refused. */
   forwardedRegion?: string;
 };
 
-/** A text that a client sent, as it may be kept: short, well formed and without secrets. */
+/** The form in which a client's text may be stored: short, well formed and without secrets. */
 export function keptText(text: string): string {
-  // A secret must not be cut before it is found.
+  // Redact first: a cut secret would not be found.
   return redactText(text).slice(0, textMax).toWellFormed();
 }
 
 /**
  * Adds uses to those of a project, and drops those that ended 30 days ago. Lists the 100 most used
- * tokens, and counts the uses of all others as one. Of more than 100 uses, each token keeps an equal
- * share: its most frequent uses. The rest of a token is counted as one use. So the sender of a dead
- * token that invents names displaces neither other tokens nor more frequent uses.
+ * tokens, and counts the uses of all others as one. If there are more than 100 uses, each token
+ * keeps an equal share: its most frequent uses. The other uses of a token are counted as one. So
+ * the sender of a dead token that invents names displaces neither other tokens nor more frequent
+ * uses.
  */
 export function addUses(
   present: readonly DeadTokenUse[],
@@ -51,7 +55,7 @@ export function addUses(
   );
 }
 
-/** Counts together the uses of all tokens but the 100 most used. */
+/** Counts together the uses of all tokens except the 100 most used. */
 function withoutRareTokens(uses: readonly DeadTokenUse[]): DeadTokenUse[] {
   const ofTokens = uses.map((use) => ({ ...use, library: '', origin: '', forwardedRegion: '' }));
   const tokens = byCount(summed(ofTokens).filter(({ fingerprint }) => fingerprint !== ''));
@@ -69,7 +73,7 @@ function summed(uses: readonly DeadTokenUse[]): DeadTokenUse[] {
   return [...sums.values()];
 }
 
-/** The most counted use of each token, then the second of each, and so on. */
+/** The most frequent use of each token, then the second of each, and so on. */
 function inTurns(uses: readonly DeadTokenUse[]): DeadTokenUse[] {
   const tokens = Map.groupBy(byCount(uses), ({ fingerprint }) => fingerprint);
   const placed = [...tokens.values()].flatMap((those) =>
@@ -79,14 +83,14 @@ function inTurns(uses: readonly DeadTokenUse[]): DeadTokenUse[] {
 }
 
 /**
- * The most counted first; of those that count the same the latest: a use that was made up once is
- * displaced when the others are used again.
+ * Most frequent first; among equals the latest first: an invented use is displaced when the others
+ * are used again.
  */
 function byCount(uses: readonly DeadTokenUse[]): DeadTokenUse[] {
   return uses.toSorted((a, b) => b.count - a.count || b.lastTime.getTime() - a.lastTime.getTime());
 }
 
-/** The uses of the last 30 days, the latest first. */
+/** The uses of the last 30 days, latest first. */
 export function recentUses(uses: readonly DeadTokenUse[], now: Date): DeadTokenUse[] {
   const since = now.getTime() - reportedMs;
   return uses
@@ -98,7 +102,7 @@ function nameOf({ fingerprint, library, origin, forwardedRegion }: DeadTokenUse)
   return JSON.stringify([fingerprint, library, origin, forwardedRegion]);
 }
 
-/** Two uses as one. */
+/** Merges two uses. */
 export function sumOf(a: DeadTokenUse, b: DeadTokenUse): DeadTokenUse {
   return {
     ...a,

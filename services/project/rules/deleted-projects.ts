@@ -1,9 +1,9 @@
-/** How long a deleted project can be undeleted. */
+/** Time for which a deleted project can be undeleted. */
 const retentionMs = 7 * 24 * 60 * 60 * 1000;
-/** The same by another clock. Those that are set are closer than a minute. */
+/** Retention as measured by MongoDB's clock. Allows one minute of clock skew. */
 export const restorableMsMin = retentionMs - 60_000;
 
-/** When a project that is deleted now is purged, with its token. */
+/** Time at which a project that is deleted now is purged, with its token. */
 export function purgeTimeOf(now: Date): Date {
   return new Date(now.getTime() + retentionMs);
 }

@@ -4,7 +4,7 @@ import { isId } from '@silo/tokens/ids.ts';
 import type { ProjectDocument, StoredSettings } from '../store/documents.ts';
 import { alwaysIndexed, placesMax } from './events/indexed-properties.ts';
 
-/** The bounds of requests: what another region sends comes by no request of this one. */
+/** The limits of requests: data of another region did not pass through a request of this one. */
 const nameMax = 200;
 const timeZoneMax = 64;
 const appUrlsMax = 50;
@@ -12,7 +12,10 @@ const appUrlMax = 512;
 const propertyNameMax = 400;
 const retentionDaysMax = 3_650;
 
-/** Whether a migration that another region offers names what it concerns by the rules of this one. */
+/**
+ * Whether the ids and values of a migration that another region offers are valid by the rules of
+ * this region.
+ */
 export function isSoundOffer(offer: Migration): boolean {
   const { projectId, projectName, sourceOrganizationId, destinationOrganizationId } = offer;
   const { requesterAccountId, progress } = offer;
@@ -21,13 +24,13 @@ export function isSoundOffer(offer: Migration): boolean {
     isName(projectName) &&
     isId('organization', sourceOrganizationId) &&
     isId('organization', destinationOrganizationId) &&
-    // Staff has none.
+    // A migration requested by staff has none.
     (requesterAccountId === '' || isId('account', requesterAccountId)) &&
     (progress?.eventsTotal ?? 0) >= 0
   );
 }
 
-/** Throws TypeError where a project that another region has sent breaks a rule of this one. */
+/** Throws TypeError if a project that another region has sent breaks a rule of this region. */
 export function requireSound(project: ProjectDocument): ProjectDocument {
   const { name, settings, propertyIndexes = [], revision, eventGeneration = 0 } = project;
   const wrong = [

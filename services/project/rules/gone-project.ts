@@ -3,7 +3,7 @@ import type { ProjectDocument } from '../store/documents.ts';
 
 const { PROJECT_STATE_ACTIVE: active, PROJECT_STATE_DELETED: deleted } = ProjectState;
 
-/** Why the project of an offer cannot migrate any more, for people; undefined where it can. */
+/** Why the project of an offer cannot migrate any more, for people; undefined if it can. */
 export function whyGone(
   { sourceOrganizationId }: { sourceOrganizationId: string },
   project: ProjectDocument | undefined,

@@ -4,7 +4,7 @@ import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 /** The organization of a new project, with its facts. */
 export type Creator = { level: Level; fact: { membersMayCreateProjects: boolean } };
 
-/** The least level that may create projects, or move them, into an organization. */
+/** The minimum level for creating projects in an organization, or moving projects into it. */
 export function levelToCreate({ fact }: Pick<Creator, 'fact'>): Level {
   return fact.membersMayCreateProjects ? Level.LEVEL_MEMBER : Level.LEVEL_ADMIN;
 }

@@ -13,17 +13,17 @@ const {
   MIGRATION_STATE_FAILED: failed,
 } = MigrationState;
 
-/** Which end of the migration a record is of. */
+/** Whether a record is that of the source or of the destination. */
 export type MigrationSide = 'source' | 'destination';
 
 type MigrationRecord = { _id: string; side: MigrationSide; state: MigrationState };
 
-/** Which states a state may become. */
+/** The allowed next states of each state. */
 type Transitions = ReadonlyMap<MigrationState, readonly MigrationState[]>;
 
 /**
- * The source notes what the destination does, and may miss some of it. It alone decides what leads to
- * CANCELLED, into CUTOVER and out of it.
+ * The source records what the destination reports, and may miss some reports. It alone decides the
+ * changes to CANCELLED, into CUTOVER and out of it.
  */
 const ofSource: Transitions = new Map([
   [requested, [accepted, copying, verifying, failed, cancelled]],
@@ -34,12 +34,12 @@ const ofSource: Transitions = new Map([
   [cutover, [verifying, done]],
 ]);
 
-/** The destination's record begins as ACCEPTED, or with COPYING where it is a rollback. */
+/** The destination's record begins as ACCEPTED, or as COPYING for a rollback. */
 const ofDestination: Transitions = new Map([
   [accepted, [copying, cancelled]],
   [copying, [verifying, failed, cancelled]],
   [verifying, [copying, cutover, failed, cancelled]],
-  // Back to VERIFYING where the source has ended the attempt.
+  // Back to VERIFYING if the source has ended the attempt.
   [cutover, [verifying, done]],
   [failed, [copying, cancelled]],
 ]);
@@ -49,22 +49,22 @@ const tables: Record<MigrationSide, Transitions> = {
   destination: ofDestination,
 };
 
-/** Whether a record may go from one state to another. */
+/** Whether a record may change from one state to another. */
 export function mayBecome(side: MigrationSide, from: MigrationState, to: MigrationState): boolean {
   return tables[side].get(from)?.includes(to) ?? false;
 }
 
-/** The states from which a record may go to this one. */
+/** The states from which a record may change to the given one. */
 export function statesBefore(side: MigrationSide, to: MigrationState): MigrationState[] {
   return [...tables[side]].filter(([, next]) => next.includes(to)).map(([from]) => from);
 }
 
-/** Refuses with MIGRATION_STATE what a record in its state may not become. */
+/** Refuses with MIGRATION_STATE a change that the record's state does not allow. */
 export function requireMayBecome(record: MigrationRecord, to: MigrationState): void {
   if (!mayBecome(record.side, record.state, to)) throw wrongState(record);
 }
 
-/** MIGRATION_STATE, with the state that the record is in, and why where the state does not say it. */
+/** MIGRATION_STATE with the record's state, and the reason unless the state explains it. */
 export function wrongState(
   { _id, state }: Pick<MigrationRecord, '_id' | 'state'>,
   because?: string,
@@ -72,7 +72,7 @@ export function wrongState(
   return errors.migrationState({ migrationId: _id, state, because });
 }
 
-/** What the source notes of the destination's state; all else it decides itself. */
+/** The states of the destination that the source records; it decides all others itself. */
 export const notedStates: readonly MigrationState[] = [accepted, copying, verifying, failed];
 
 /** The states in which a source's events may be pulled. */
@@ -84,12 +84,12 @@ export const pulledStates: readonly MigrationState[] = [
   cutover,
 ];
 
-/** Whether the migration has ended for good: FAILED ones go on where staff retries them. */
+/** Whether the migration has ended for good. FAILED migrations continue if staff retries them. */
 export function isOver(state: MigrationState): boolean {
   return state === done || state === cancelled;
 }
 
-/** Whether WatchMigration ends with it. */
+/** Whether WatchMigration ends in this state. */
 export function isFinished(state: MigrationState): boolean {
   return isOver(state) || state === failed;
 }

@@ -3,7 +3,7 @@ import { regionOf } from '@silo/tokens/ids.ts';
 import type { SlotsDocument } from '../store/documents.ts';
 import { hasMigrations, refuseAddition, refuseUnusable } from './slots.ts';
 
-/** What does not travel with a project, for people. */
+/** Data that does not migrate with a project, for people. */
 export const leftBehind: readonly string[] = [
   'The activity log: each region keeps its own part.',
   'Usage by day, and the report of dead tokens: what was captured before stays with the source.',
@@ -12,17 +12,17 @@ export const leftBehind: readonly string[] = [
   'Members, invites and API keys: accounts belong to a region.',
 ];
 
-/** How many events are copied a second, about: an estimate errs to the safe side. */
+/** Approximate number of copied events per second; estimates are conservative. */
 const eventsPerSecond = 5_000;
 
-/** About how long a copy takes. */
+/** The estimated duration of a copy. */
 export function copySeconds(events: number): number {
   return Math.ceil(events / eventsPerSecond);
 }
 
 /**
- * Refuses with CROSS_REGION a region that is not another one, and with ORGANIZATION_NOT_FOUND an
- * organization that is not in it.
+ * Refuses with CROSS_REGION unless the destination is another known region, and with
+ * ORGANIZATION_NOT_FOUND if the organization is not in it.
  */
 export function requireDestination(
   { region, known }: { region: string; known: Iterable<string> },
@@ -36,7 +36,9 @@ export function requireDestination(
   }
 }
 
-/** The slots of an organization whose plan has migrations. Refuses with PLAN_REQUIRED. */
+/**
+ * Returns the slots of an organization whose plan allows migrations. Refuses with PLAN_REQUIRED.
+ */
 export function requireMigrations(
   organizationId: string,
   slots: SlotsDocument | undefined,
@@ -46,13 +48,13 @@ export function requireMigrations(
   throw errors.planRequired({ organizationId, feature: 'migrations' });
 }
 
-/** Refuses with PLAN_REQUIRED or PROJECT_LIMIT what cannot be the destination of one project more. */
+/** Refuses with PLAN_REQUIRED or PROJECT_LIMIT if the organization cannot take one more project. */
 export function requireRoom(organizationId: string, slots: SlotsDocument | undefined): void {
   requireMigrations(organizationId, slots);
   requireRoomFor(organizationId, slots);
 }
 
-/** The same on any plan: staff takes a migration back. */
+/** Like `requireRoom`, but on any plan: for a rollback by staff. */
 export function requireRoomFor(organizationId: string, slots: SlotsDocument | undefined): void {
   const refusal = refuseAddition(organizationId, slots, 1);
   if (refusal !== undefined) throw refusal;

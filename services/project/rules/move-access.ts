@@ -3,7 +3,10 @@ import { holdsScope } from '@silo/access/scopes.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import type { LiveKey } from '@silo/protos/gen/silo/token/internal/v1/directory_service.ts';
 
-/** Somebody in either organization of a move; LEVEL_UNSPECIFIED: no member of that one. */
+/**
+ * An account in either organization of a move; LEVEL_UNSPECIFIED: not a member of that
+ * organization.
+ */
 export type Person = {
   accountId: string;
   displayName: string;
@@ -11,10 +14,10 @@ export type Person = {
   destinationLevel: Level;
 };
 
-/** Everybody in either organization of a move, and all their live keys. */
+/** All members of both organizations of a move, and all their live keys. */
 export type MoveAccess = { people: readonly Person[]; keys: readonly LiveKey[] };
 
-/** A key that loses or gains projects of a move: these, or each of them. */
+/** A key that loses or gains projects of a move, and which ones. */
 export type ConcernedKey = { key: LiveKey; projectIds: readonly string[] | 'all' };
 
 /** The accounts and keys that lose, or gain, access. */
@@ -22,21 +25,21 @@ export type Concerned = { people: readonly Person[]; keys: readonly ConcernedKey
 
 export type AccessChanges = { losing: Concerned; gaining: Concerned };
 
-/** Scopes of a key that may do something with a project. */
+/** Scopes that allow a key to access a project. */
 const anyOfProjects = ['project:read'];
 
 export type Ends = { sourceId: string; destinationId: string; projectIds: readonly string[] };
 
-/** What of a move's projects a key reaches. */
+/** The projects of a move that a key reaches. */
 type Reached = readonly string[] | 'all';
 
 const nothing: Reached = [];
 const areas = ['project', 'event', 'token', 'activity'] as const;
 
 /**
- * The accounts and keys that lose or gain access to the projects of a move: accounts by membership,
- * a key by its owner's, if its scopes concern projects, and by its own restrictions: one that is
- * restricted to the source loses what its owner keeps.
+ * The accounts and keys that lose or gain access to the projects of a move. An account does by its
+ * membership. A key does, if its scopes concern projects, by its owner's membership and its own
+ * restrictions: a key restricted to the source loses access even if its owner keeps it.
  */
 export function accessChanges(move: Ends, { people, keys }: MoveAccess): AccessChanges {
   const byAccount = new Map(people.map((person) => [person.accountId, person]));
@@ -62,8 +65,9 @@ export function accessChanges(move: Ends, { people, keys }: MoveAccess): AccessC
 }
 
 /**
- * What a move needs to know of a key; undefined: its access to the projects stays as it is, or it has
- * none. A key may name hundreds of organizations and projects, and there may be 100,000 keys.
+ * The parts of a key that matter for a move; undefined if its access to the projects does not
+ * change, or if it has none. A key may name hundreds of organizations and projects, and there may
+ * be 100,000 keys.
  */
 export function keyInMove(move: Ends, key: LiveKey): LiveKey | undefined {
   if (!concernsProjects(key)) return undefined;
@@ -78,7 +82,7 @@ export function keyInMove(move: Ends, key: LiveKey): LiveKey | undefined {
   return { keyId, accountId, name, scopes: anyOfProjects, ...restrictions };
 }
 
-/** Whether a key may do anything with a project, by its scopes. */
+/** Whether the scopes of a key allow any access to a project. */
 function concernsProjects({ scopes }: LiveKey): boolean {
   return areas.some((area) => holdsScope(scopes, `${area}:read`));
 }

@@ -6,13 +6,13 @@ import { type MoveFacts, violatedMoveRules } from './move.ts';
 import { refuseUnusable } from './slots.ts';
 
 /**
- * Everything that prevents a move to an organization that the caller is a member of,
- * in the order in which MoveProject would refuse it.
+ * All errors that prevent a move to an organization that the caller is a member of, in the order in
+ * which MoveProject checks them.
  */
 export function moveBlockers(
   facts: Pick<MoveFacts, 'projects' | 'source'> & {
     destinationId: string;
-    /** Undefined where they are not open yet. */
+    /** Undefined if the slots are not open yet. */
     destination: SlotsDocument | undefined;
     caller: Creator;
   },

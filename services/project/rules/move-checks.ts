@@ -29,7 +29,7 @@ const table: readonly { rule: MoveRule; reason: ErrorReason; isSettled?: true }[
   { rule: MoveRule.MOVE_RULE_PROJECTS_ACTIVE, reason: ERROR_REASON_PROJECT_NOT_ACTIVE },
 ];
 
-/** Every rule with its outcome, for a caller with full access: from the violated rules. */
+/** The result of every rule, for a caller with full access, from the violated rules. */
 export function moveChecks(blockers: readonly SiloError[]): MoveCheck[] {
   return table.map(({ rule, reason, isSettled = false }) => {
     const broken = isSettled ? [] : blockers.filter((each) => each.reason === reason);

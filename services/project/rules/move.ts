@@ -7,10 +7,12 @@ import { regionOf } from '@silo/tokens/ids.ts';
 import type { ProjectDocument, SlotsDocument } from '../store/documents.ts';
 import { hasRoom, limitReached } from './slots.ts';
 
-/** Refuses with CROSS_REGION a destination in another region than the source, by the ids alone. */
+/**
+ * Refuses with CROSS_REGION a destination in another region than the source, from the ids alone.
+ */
 export function requireSameRegion(sourceId: string, destinationId: string): void {
   const region = regionOf(destinationId);
-  // The pattern of the request field is wider than that of ids: what is no id does not exist.
+  // The pattern of the request field also matches invalid ids: these do not exist.
   if (region === undefined) throw errors.organizationNotFound(destinationId);
   const own = regionOf(sourceId);
   if (own === undefined) throw new TypeError(`${sourceId} has no region`);
@@ -19,7 +21,8 @@ export function requireSameRegion(sourceId: string, destinationId: string): void
 
 /**
  * Refuses with KEY_RESTRICTED a key whose restriction names the project but not its organization: a
- * move changes what the organization owns. The destination is demanded as any organization is.
+ * move changes what the organization owns. The destination is checked separately, like any
+ * organization.
  */
 export function requireReachesSource(key: Restrictions, sourceId: string): void {
   if (!reachesOrganization(key, sourceId)) throw errors.keyRestricted();
@@ -27,31 +30,34 @@ export function requireReachesSource(key: Restrictions, sourceId: string): void 
 
 /** The input of the state rules of a move, from one snapshot. */
 export type MoveFacts = {
-  /** What moves, as one. */
+  /** The projects that move together. */
   projects: readonly Pick<ProjectDocument, '_id' | 'state'>[];
   source: Pick<SlotsDocument, '_id' | 'count'>;
   destination: SlotsDocument;
-  /** How many projects the source keeps at least: one, but where a move is undone. */
+  /** Minimum number of projects that the source keeps: one, except when a move is undone. */
   kept: number;
 };
 
-/** Whether a project of this state counts for its organization. */
+/** Whether a project in this state holds a slot of its organization. */
 function holdsSlot(state: ProjectState): boolean {
   return (
     state === ProjectState.PROJECT_STATE_ACTIVE || state === ProjectState.PROJECT_STATE_MIGRATING
   );
 }
 
-/** How many projects a move leaves for good: only those here hold a slot, and some go nowhere. */
+/**
+ * Number of slots that a move transfers: that of projects with a slot, or 0 if the source is the
+ * destination.
+ */
 export function countMoving({ projects, source, destination }: Omit<MoveFacts, 'kept'>): number {
   if (destination._id === source._id) return 0;
   return projects.filter(({ state }) => holdsSlot(state)).length;
 }
 
 /**
- * The state rules that a move violates, in the order of the design's table (§6). Rules about
- * counts are checked only if the move would change them: not towards the source itself, and not
- * for a deleted project, which holds no slot.
+ * The state rules that a move violates, in the order of the design's table (§6). Rules about counts
+ * are checked only if the move would change the counts: not for a move to the source itself, and
+ * not for a deleted project, which holds no slot.
  */
 export function violatedMoveRules(facts: MoveFacts): SiloError[] {
   const { projects, source, destination, kept } = facts;
@@ -67,7 +73,9 @@ export function violatedMoveRules(facts: MoveFacts): SiloError[] {
   return violated;
 }
 
-/** Throws the violations of rules: code and reason of the first, and all of them as details. */
+/**
+ * Throws the violations of rules: with code and reason of the first, and all of them as details.
+ */
 export function requireNone(violated: readonly SiloError[]): void {
   if (violated.length > 0) throw combine(violated);
 }

@@ -1,12 +1,12 @@
 import type { Migration } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 
-/** Of a record: what changes it makes it one more. */
+/** Revision of a new record; every change increments it. */
 export const firstRevision = 1;
 
 type DecidedLater = 'accepterAccountId' | 'acceptTime' | 'startTime' | 'rollbackOf' | 'hasEvents';
 
-/** What a record begins with; who requested it: '' for staff. */
+/** The initial fields of a record; the requester is '' for staff. */
 type Begun = Pick<
   MigrationDocument,
   | '_id'
@@ -23,11 +23,11 @@ type Begun = Pick<
   | 'requestTime'
 > &
   Partial<Pick<MigrationDocument, DecidedLater>> & {
-    /** How many events there are, about; undefined: that is not known. */
+    /** The approximate number of events; undefined if not known. */
     eventsTotal: number | undefined;
   };
 
-/** A record of a migration, open, of which nothing is done yet. */
+/** A new open record of a migration whose work has not begun. */
 export function newMigration({ eventsTotal, ...begun }: Begun): MigrationDocument {
   const { side, sourceOrganizationId, destinationOrganizationId } = begun;
   return {
@@ -39,7 +39,9 @@ export function newMigration({ eventsTotal, ...begun }: Begun): MigrationDocumen
   };
 }
 
-/** The destination's record of what the source offers, but for what the destination decides itself. */
+/**
+ * The destination's record of an offer of the source, with the fields that the destination decides.
+ */
 export function offeredMigration(
   offer: Migration,
   decided: Pick<Begun, 'state' | 'actor' | DecidedLater> & { now: Date },

@@ -3,10 +3,10 @@ import type { ProjectDocument, StoredSettings } from '../store/documents.ts';
 import { foldedName } from './folded-name.ts';
 import { chooseIndexes } from './property-indexes.ts';
 
-/** What a project begins as. */
+/** The initial values of a project. */
 export type NewProject = { name: string; settings: StoredSettings };
 
-/** A new project as it is stored. */
+/** A new project as stored. */
 export function newProject(
   { name, settings }: NewProject,
   { id, organizationId, now }: { id: string; organizationId: string; now: Date },

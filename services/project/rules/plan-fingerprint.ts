@@ -9,29 +9,29 @@ export type MoveOutcome = {
   sourceId: string;
   destinationId: string;
   projects: readonly Pick<ProjectDocument, '_id' | 'moveId'>[];
-  /** All that stands in its way. */
+  /** All errors that prevent the move. */
   refusals: readonly SiloError[];
   changes: AccessChanges;
 };
 
-/** What is different from what a fingerprint stands for, by its name in PLAN_CHANGED. */
+/** A difference from the plan of a fingerprint, with its name in PLAN_CHANGED. */
 export type PlanChange = { what: string; description: string };
 
 type Part = {
   what: string;
-  /** What the part stands for, in any order. Neither names nor numbers of slots. */
+  /** The content of the part, in any order. Contains neither names nor numbers of slots. */
   lines(outcome: MoveOutcome): string[];
-  /** How it is now. */
+  /** A description of the present content. */
   describe(outcome: MoveOutcome): string;
 };
 
 const digestDigits = 16;
 
-/** A fingerprint has a digest of each part, so that a refusal can say which of them has changed. */
+/** A fingerprint has a digest of each part, so that a refusal can say which parts have changed. */
 const parts: readonly Part[] = [
   {
     what: 'move',
-    // With each project's latest move, so that one that has been away and back is another.
+    // Includes each project's latest move, so that a project that went away and came back differs.
     lines: ({ sourceId, destinationId, projects }) => [
       `from ${sourceId}`,
       `to ${destinationId}`,
@@ -70,12 +70,14 @@ const parts: readonly Part[] = [
   },
 ];
 
-/** Stands for what a move would do: the same for the same outcome, however it came about. */
+/**
+ * The fingerprint of a move's effect. Equal for equal effects, regardless of how they came about.
+ */
 export function planFingerprint(outcome: MoveOutcome): string {
   return parts.map(({ lines }) => digestOf(lines(outcome))).join('-');
 }
 
-/** What a move would do now that the fingerprint does not stand for; empty if nothing. */
+/** The parts of a move's effect that differ from those of the fingerprint; empty if none do. */
 export function planChanges(fingerprint: string, outcome: MoveOutcome): PlanChange[] {
   const digests = fingerprint.split('-');
   // An invalid fingerprint is treated as that of another move.

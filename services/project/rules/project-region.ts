@@ -2,12 +2,15 @@ import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { MigrationSide } from './migration-states.ts';
 
-/** The end of an open migration of the project that this region is, and where the project comes from. */
+/**
+ * This region's side of an open migration of the project, and the region from which the project
+ * comes.
+ */
 type OpenMigration = { side: MigrationSide; sourceRegion: string };
 
 /**
- * In which region a project is, by the records of one region; undefined: they do not say. A deleted
- * project is where it was deleted. While it is cut over, it is still where it comes from.
+ * The region of a project according to the records of one region; undefined if they do not show it.
+ * A deleted project is where it was deleted. During a cutover the project is still at the source.
  */
 export function regionOfProject(
   own: string,

@@ -2,7 +2,7 @@ import { errors } from '@silo/errors/errors.ts';
 import { alwaysIndexed, placesMax } from './events/indexed-properties.ts';
 
 /**
- * How many properties a project may choose.
+ * Maximum number of properties that a project may choose.
  * @internal Exported for tests.
  */
 export const chosenMax = placesMax - alwaysIndexed.size;
@@ -11,16 +11,20 @@ export const chosenMax = placesMax - alwaysIndexed.size;
 export type PropertyIndex = {
   name: string;
   place: number;
-  /** The project's revision that began it: a place that is used again has a later one. */
+  /**
+   * The project's revision that created the index: if a place is reused, the new index has a later
+   * one.
+   */
   since: number;
   /**
-   * Building: captures write its values; older events may lack them. Ready: every event has them, so
-   * that queries may use it. Removing: captures no longer write them; some events still have them.
+   * Building: captures write its values; older events may lack them. Ready: every event has them,
+   * so that queries may use it. Removing: captures no longer write them; some events still have
+   * them.
    */
   state: 'building' | 'ready' | 'removing';
 };
 
-/** Refuses with INVALID_FIELD names that are indexed anyway. */
+/** Refuses with INVALID_FIELD names that are always indexed. */
 export function checkChosen(names: readonly string[], path: string): void {
   const violations = names.flatMap((name, index) => {
     const description = 'is indexed in every project: leave it out';
@@ -30,8 +34,8 @@ export function checkChosen(names: readonly string[], path: string): void {
 }
 
 /**
- * The indexes of a project once it has chosen these properties. Refuses with REQUEST_IN_PROGRESS
- * where no place is free before the values of a property that was left out are removed.
+ * The indexes of a project after it has chosen these properties. Refuses with REQUEST_IN_PROGRESS
+ * if no place is free until the values of a deselected property are removed.
  */
 export function chooseIndexes(
   present: readonly PropertyIndex[],
@@ -52,7 +56,7 @@ export function chooseIndexes(
   return indexes;
 }
 
-/** What captures write. */
+/** The indexes whose values captures write. */
 export function writtenIndexes(indexes: readonly PropertyIndex[]): PropertyIndex[] {
   return indexes.filter(({ state }) => state !== 'removing');
 }

@@ -1,10 +1,10 @@
 import { type Deletion, isCovered } from './events/deletions.ts';
 import type { FilteredEvent } from './events/filter.ts';
 
-/** What has removed events in another region: a deletion; or retention, of before a time. */
+/** A removal of events in another region: a deletion, or retention of events before a time. */
 export type Removal = Deletion | { expiredBefore: Date };
 
-/** Whether another region may be without an event because of this. */
+/** Whether another region may lack an event because of the removal. */
 export function mayHaveRemoved(
   removal: Removal,
   event: FilteredEvent & { generation: number },
@@ -13,10 +13,15 @@ export function mayHaveRemoved(
   return isCovered([removal], event);
 }
 
-/** Events that another region has not as this one does, and that it has not removed itself. */
+/**
+ * The numbers of events that another region lacks or has in another version, although it has not
+ * removed them itself.
+ */
 export type Differences = { missing: number; changed: number };
 
-/** Why the events that a migration left here may not be removed, for people; undefined: they may. */
+/**
+ * Why the events that a migration left here may not be removed, for people; undefined if they may.
+ */
 export function whyNotPurge({ missing, changed }: Differences, left = nothingRemoved) {
   if (missing > 0) {
     return `${missing} event(s) are not in the other region, and no deletion that it knows of covers them: ${left}.`;
@@ -29,7 +34,7 @@ export function whyNotPurge({ missing, changed }: Differences, left = nothingRem
 
 const nothingRemoved = 'nothing was removed';
 
-/** What a purge that is given up has left, for people. */
+/** What a failed purge has left, for people. */
 export function leftByPurge({ isPartlyRemoved = false }): string {
   return isPartlyRemoved
     ? 'an earlier purge may have removed some events here, and the rest is kept'

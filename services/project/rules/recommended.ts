@@ -1,10 +1,10 @@
-/** What every organization starts with. */
+/** The first project of every organization. */
 export const defaultProjectName = 'Default Project';
 
-/** What most companies want, in this order. */
+/** The recommended projects, in this order. */
 export const recommendedNames = ['Local Development', 'Staging', 'Production'] as const;
 
-/** Those of the recommended that are missing among the names that exist. */
+/** The recommended names that are not among the existing ones. */
 export function missingNames(existing: readonly string[]): string[] {
   return recommendedNames.filter((name) => !existing.includes(name));
 }

@@ -7,9 +7,9 @@ import { checkChosen } from './property-indexes.ts';
 const defaultTimeZone = 'UTC';
 
 /**
- * Settings as they are stored. `path` leads to the settings in the request, such as `settings`.
- * Refuses with INVALID_FIELD a time zone that the IANA database does not know, URLs that allow no
- * origin, and properties that are indexed anyway.
+ * Settings as stored. `path` is the path of the settings in the request, such as `settings`.
+ * Refuses with INVALID_FIELD a time zone that is not in the IANA database, URLs that match no
+ * origin, and properties that are always indexed.
  */
 export function settingsOf(settings: ProjectSettings | undefined, path: string): StoredSettings {
   return {
@@ -46,9 +46,9 @@ function timeZoneOf(timeZone: string, path: string): string {
   throw errors.invalidField([{ field: `${path}.time_zone`, description }]);
 }
 
-/** The zone in the database's own spelling; undefined if it is none. */
+/** The zone in the spelling of the database; undefined if it is unknown. */
 function knownTimeZone(timeZone: string): string | undefined {
-  // `Intl` also takes offsets, which name no zone.
+  // `Intl` also accepts offsets, which are not zones.
   if (!/^[A-Za-z]/.test(timeZone)) return undefined;
   try {
     const resolved = new Intl.DateTimeFormat('en', { timeZone }).resolvedOptions().timeZone;

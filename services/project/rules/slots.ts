@@ -10,18 +10,18 @@ const {
   TRY_RESULT_REFUSED_LATE,
 } = TryResult;
 
-/** Whether slots have room for that many more projects. */
+/** Whether the slots have room for that many more projects. */
 export function hasRoom({ limit, count }: Pick<SlotsDocument, 'limit' | 'count'>, more: number) {
   return limit === null || count + more <= limit;
 }
 
-/** Whether the organization's plan has migrations to other regions. */
+/** Whether the organization's plan allows migrations to other regions. */
 export function hasMigrations({ limit, migrations }: Pick<SlotsDocument, 'limit' | 'migrations'>) {
-  // Where no release has said so: exactly the plans without a limit have them.
+  // If no release has set it: exactly the plans without a limit allow migrations.
   return migrations ?? limit === null;
 }
 
-/** Why as many more projects cannot be added; undefined if they can. */
+/** Why that many more projects cannot be added; undefined if they can. */
 export function refuseAddition(
   organizationId: string,
   slots: SlotsDocument | undefined,
@@ -32,8 +32,8 @@ export function refuseAddition(
 }
 
 /**
- * NOT_READY where an organization's slots are not open yet, ORGANIZATION_NOT_FOUND where they are
- * closed for good; undefined where they can be used.
+ * NOT_READY if an organization's slots are not open yet, ORGANIZATION_NOT_FOUND if they are closed
+ * for good; undefined if they can be used.
  */
 export function refuseUnusable(
   organizationId: string,
@@ -55,15 +55,15 @@ type Outcome = Required<Omit<ChangeResult, 'revision'>>;
 /** A change that is accepted or refused once, on behalf of a saga's caller. */
 export type ConditionalChange = {
   revision: number;
-} /** `migrations` is absent where the caller's release does not say. */ & (
+} /** `migrations` is absent if the caller's release does not send it. */ & (
   | { kind: 'limit'; limit: number | null; migrations?: boolean | undefined }
-  /** `deletedCount`: deleted projects that could still be undeleted, and may not be lost. */
+  /** `deletedCount`: deleted projects that can still be undeleted, and prevent the change. */
   | { kind: 'close'; deletedCount: number }
 );
 
 /**
- * The result of a conditional change. `after` is what to write: absent if this or a later revision
- * has a result already, so that nothing changes.
+ * The result of a conditional change. `after` is the document to write: absent if this or a later
+ * revision has a result already, so that nothing changes.
  */
 export function decideConditionalChange(
   slots: SlotsDocument,
@@ -90,7 +90,7 @@ export function decideConditionalChange(
   return { outcome, after };
 }
 
-/** Whether the change has an event. */
+/** Whether the change needs an event. */
 export function changesSlots(before: SlotsDocument, after: SlotsDocument): boolean {
   return before.limit !== after.limit || before.closed !== after.closed;
 }

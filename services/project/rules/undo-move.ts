@@ -8,24 +8,24 @@ import { type Creator, requireMayCreate } from './level-to-create.ts';
 
 const { LEVEL_ADMIN, LEVEL_MEMBER } = Level;
 
-/** How long a move can be undone. */
+/** Time for which a move can be undone. */
 export const undoMs = 7 * 24 * 60 * 60 * 1000;
 
-/** What a caller is in the organizations of a move; undefined where it is no member. */
+/** The caller's level in the organizations of a move; undefined if the caller is not a member. */
 export type MoveSides = { source: Creator | undefined; destination: Creator | undefined };
 
-/** What the caller must be in both organizations of a move. */
+/** The levels that the caller must have in both organizations of a move. */
 type Levels = { source: Level; destination: Level };
 
-/** The organizations of a move, which a key must reach, and the account that made it. */
+/** The organizations of a move, which a key must reach, and the account that made the move. */
 type Ends = Pick<
   MoveDocument,
   'sourceOrganizationId' | 'destinationOrganizationId' | 'actorAccountId'
 >;
 
 /**
- * Demands a member of the move's destination, with a key that reaches it as an organization: one
- * that names the projects is not enough. Refuses with ORGANIZATION_NOT_FOUND.
+ * Requires a member of the move's destination, with a key that reaches it as an organization: a key
+ * that names only the projects is not enough. Refuses with ORGANIZATION_NOT_FOUND.
  */
 function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides): Creator {
   const { destinationOrganizationId: id } = move;
@@ -36,9 +36,9 @@ function requireDestination(move: Ends, key: KeyFact, { destination }: MoveSides
 }
 
 /**
- * Checks the undo of a move. Allowed: the account that made it, while ADMIN of its source and
- * member of its destination, and ADMINs of the destination that are members of the source; all of
- * them must be allowed to create projects in the source. Answers the levels that made it so.
+ * Checks the undo of a move. Allowed are the account that made it, while it is ADMIN of its source
+ * and member of its destination, and ADMINs of the destination that are members of the source; all
+ * of them must be allowed to create projects in the source. Returns the levels that permit it.
  * Refuses with ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED.
  */
 export function requireMayUndo(move: Ends, key: KeyFact, sides: MoveSides): Levels {
@@ -57,13 +57,13 @@ export function requireMayUndo(move: Ends, key: KeyFact, sides: MoveSides): Leve
   return { source: LEVEL_ADMIN, destination: LEVEL_MEMBER };
 }
 
-/** A move is finalized by ADMINs of its destination. */
+/** Requires an ADMIN of the move's destination. */
 export function requireMayFinalize(move: Ends, key: KeyFact, sides: MoveSides): void {
   const { level } = requireDestination(move, key, sides);
   if (level < LEVEL_ADMIN) throw errors.adminRequired(LEVEL_ADMIN);
 }
 
-/** Why a move's time to be undone is over; undefined while it is not. */
+/** Why a move cannot be undone any more; undefined if it can. */
 export function refuseClosed(move: MoveDocument, now: Date): SiloError | undefined {
   if (move.undoOf !== undefined) return errors.moveIsUndo(move.undoOf);
   if (move.undoneBy !== undefined) return errors.moveUndone(move.undoneBy);
@@ -75,8 +75,8 @@ export function refuseClosed(move: MoveDocument, now: Date): SiloError | undefin
 }
 
 /**
- * What prevents the undo of a move, in the order in which UndoMove checks it, but for the
- * state rules that every move obeys. `projects`: those of the move's that still exist.
+ * The errors that prevent the undo of a move, in the order in which UndoMove checks them, except
+ * for the state rules of every move. `projects` are those of the move's projects that still exist.
  */
 export function undoBlockers(
   move: MoveDocument,
@@ -84,7 +84,7 @@ export function undoBlockers(
   now: Date,
 ): SiloError[] {
   const closed = refuseClosed(move, now);
-  // Where it has been undone, that its projects have moved since is no news.
+  // Do not report a later move if the move is already undone.
   if (closed !== undefined && (move.undoOf ?? move.undoneBy) !== undefined) return [closed];
   const existing = new Set(projects.map(({ _id }) => _id));
   const gone = move.projectIds.find((id) => !existing.has(id));

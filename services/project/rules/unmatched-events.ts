@@ -1,6 +1,9 @@
 import type { Differences } from './purge-source.ts';
 
-/** Why unmatched events of an earlier stay let a migration fail, for people; undefined: there are none. */
+/**
+ * Why unmatched events of an earlier stay make a migration fail, for people; undefined if there are
+ * none.
+ */
 export function whyUnmatched(
   { missing, changed }: Differences,
   { here, there }: { here: string; there: string },

@@ -12,10 +12,10 @@ const settingPaths = [
   'settings.indexed_properties',
 ] as const;
 
-/** What an update may name, down to the single value. */
+/** The fields that an update may name, down to single values. */
 type Path = 'name' | (typeof settingPaths)[number];
 
-/** What a request wants a project to be; what it does not name stays. */
+/** The requested values of a project; omitted fields stay. */
 export type ProjectChange = { name?: string; settings: Partial<StoredSettings> };
 
 /**
@@ -61,7 +61,7 @@ function pathsOf(path: string): readonly Path[] {
   throw errors.invalidField([{ field: 'update_mask', description }]);
 }
 
-/** Without a mask: whatever is not empty. */
+/** The paths of an update without a mask: all fields that are not empty. */
 function filledPaths({ name, settings }: Project): Path[] {
   const paths: Path[] = [];
   if (name !== '') paths.push('name');
@@ -78,7 +78,7 @@ function nameOf({ name }: Project): string {
   throw errors.invalidField([{ field: 'project.name', description: 'must have 1-200 characters' }]);
 }
 
-/** The values of a project after a change, and what that changes, from what to what. */
+/** The values of a project after a change, and the changed fields with their old and new values. */
 export function applyChange(
   before: Pick<ProjectDocument, 'name' | 'settings'>,
   change: ProjectChange,
@@ -100,7 +100,7 @@ function valuesOf({ name, settings }: Pick<ProjectDocument, 'name' | 'settings'>
     'settings.app_urls': settings.appUrls.join(' '),
     'settings.anonymize_ips': String(settings.anonymizeIps),
     'settings.retention_days': String(settings.retentionDays ?? 0),
-    // A name may hold anything, spaces too.
+    // A name may contain any characters, including spaces.
     'settings.indexed_properties': (settings.indexedProperties ?? [])
       .map((name) => JSON.stringify(name))
       .join(' '),

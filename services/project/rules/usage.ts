@@ -5,7 +5,7 @@ const dayMs = 24 * 60 * 60 * 1000;
 const daysMax = 366;
 const daysDefault = 30;
 
-/** What usage counts of an event: the UTF-8 bytes of its name, distinct id and properties. */
+/** The bytes of an event for usage: those of its name, distinct id and properties in UTF-8. */
 export function usageBytes({ name, distinctId, properties }: CheckedEvent): number {
   return Buffer.byteLength(name) + Buffer.byteLength(distinctId) + Buffer.byteLength(properties);
 }
@@ -15,17 +15,17 @@ export function startOfDay(time: Date): Date {
   return new Date(Math.floor(time.getTime() / dayMs) * dayMs);
 }
 
-/** A day as the API writes it: `2026-11-29`. */
+/** A day in the format of the API: `2026-11-29`. */
 export function dayText(day: Date): string {
   return day.toISOString().slice(0, 'yyyy-mm-dd'.length);
 }
 
-/** Days from the first to the last, both included. */
+/** The days from the first to the last, both included. */
 export type Days = { first: Date; last: Date };
 
 /**
- * The days that a request names. The last one is today unless given, the first one 30 days in all
- * before. Refuses with INVALID_FIELD what is no day, more than 366 days, or none.
+ * The days in a request. Defaults: the last day is today, and the first one makes 30 days. Refuses
+ * with INVALID_FIELD an invalid day, an empty range and a range of more than 366 days.
  */
 export function daysOf(
   { firstDay, lastDay }: { firstDay: string; lastDay: string },
@@ -45,7 +45,7 @@ export function daysOf(
 }
 
 /**
- * The day that a field of a request names. Refuses with INVALID_FIELD any other text.
+ * The day in a field of a request. Refuses with INVALID_FIELD any other text.
  * @internal Exported for tests.
  */
 export function dayIn(text: string, field: string): Date {

@@ -12,7 +12,7 @@ type CreateProjectsState = 'decided' | 'done';
 
 export type CreateProjectsSaga = SagaDefinition<CreateProjectsState, CreateProjectsData>;
 
-/** What follows the decision that projects exist: each gets its token. */
+/** The steps after the decision to create projects: each project gets its token. */
 export function createProjectsSaga({
   secrets,
 }: Pick<Peers['token'], 'secrets'>): CreateProjectsSaga {

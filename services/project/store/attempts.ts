@@ -9,34 +9,34 @@ import { migrationCollection } from './migrations.ts';
 
 const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
 
-/** The attempt began at least this long ago, by the database's clock. */
+/** Whether the attempt began at least this long ago, by the database's clock. */
 function isOlder(ms: number): Document {
   return { $gte: ['$$NOW', { $add: ['$holdTime', ms] }] };
 }
 
 const heldMs: Document = { $toInt: { $subtract: ['$$NOW', '$holdTime'] } };
-/** By the attempt, and by all together. */
+/** The duration of this hold, and the sum over all attempts. */
 const held: Document = {
   lastHoldMs: heldMs,
   'progress.holdMs': { $add: [{ $ifNull: ['$progress.holdMs', 0] }, heldMs] },
 };
-/** Of an update that is a pipeline. */
+/** Increments the revision in an update pipeline. */
 const oneMore = { revision: { $add: ['$revision', 1] } };
 
-/** The attempts at the cutover, at the source: its database alone decides which of them commits. */
+/** The attempts at the cutover, at the source: only its database decides which of them commits. */
 export type AttemptStore = ReturnType<typeof createAttemptStore>;
 
 export function createAttemptStore(db: Db) {
   const migrations = migrationCollection(db);
 
-  /** The attempt as long as it is neither committed nor ended. */
+  /** Matches the attempt if it is neither committed nor ended. */
   const running = (id: string, attempt: number): Filter<MigrationDocument> => ({
     ...{ _id: id, side: 'source', state: cutover, attempt },
     commitTime: { $exists: false },
   });
 
   return {
-    /** Begins an attempt with a larger number than those before; undefined where it may not begin. */
+    /** Begins an attempt with a higher number than all before; undefined if it may not begin. */
     async begin(
       tx: Transaction,
       id: string,
@@ -52,8 +52,9 @@ export function createAttemptStore(db: Db) {
     },
 
     /**
-     * Writes, durably, that no process changes the project's events any more: who follows the changes
-     * of this database has seen all of them when this one comes. False where the attempt is over.
+     * Durably records that no process changes the project's events any more. A reader of the change
+     * stream has seen all their changes when it sees this one. Returns false if the attempt has
+     * ended or is committed.
      */
     async fence(id: string, attempt: number, signal: AbortSignal): Promise<boolean> {
       const fenced = { $set: { fencedAttempt: attempt } };
@@ -61,7 +62,7 @@ export function createAttemptStore(db: Db) {
       return (await reading(written, signal)).matchedCount === 1;
     },
 
-    /** Commits a fenced attempt whose time is not over; undefined where it cannot be committed. */
+    /** Commits a fenced attempt within its time limit; undefined if it cannot be committed. */
     async commit(
       tx: Transaction,
       id: string,
@@ -80,8 +81,8 @@ export function createAttemptStore(db: Db) {
     },
 
     /**
-     * Ends an attempt that is not committed, or one before it whose end was lost; undefined where there
-     * is none. From then on only later ones begin.
+     * Ends an uncommitted attempt, or an earlier one whose end was lost; undefined if there is
+     * none. Only later attempts can begin from then on.
      */
     async end(
       tx: Transaction,
@@ -103,14 +104,14 @@ export function createAttemptStore(db: Db) {
       return ended ?? undefined;
     },
 
-    /** Keeps an attempt from beginning that has not begun: its call may still be under way. */
+    /** Prevents the beginning of an attempt that has not begun: its call may still be under way. */
     async skip(tx: Transaction, id: string, attempt: number): Promise<void> {
       const waiting = { _id: id, side: 'source' as const, attempt: { $lt: attempt } };
       const notNow = { ...waiting, state: { $ne: cutover } };
       await migrations.updateOne(notNow, { $set: { attempt } }, { session: tx.session });
     },
 
-    /** Attempts whose time is over. */
+    /** Uncommitted attempts that exceed the time limit of a hold. */
     async late(limit: number, signal: AbortSignal): Promise<MigrationDocument[]> {
       const filter = {
         ...{ isOpen: true as const, side: 'source' as const, state: cutover },
@@ -120,7 +121,9 @@ export function createAttemptStore(db: Db) {
       return await reading(migrations.find(filter, options).toArray(), signal);
     },
 
-    /** Open records of committed attempts whose token is not retired, or whose end is recorded. */
+    /**
+     * Open records of committed attempts whose token is not retired, or whose migration is done.
+     */
     async committed(limit: number, signal: AbortSignal): Promise<MigrationDocument[]> {
       const filter = {
         ...{ isOpen: true as const, side: 'source' as const },

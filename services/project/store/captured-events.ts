@@ -22,17 +22,20 @@ import type { EventDeletionStore } from './event-deletions.ts';
 import type { StoreTransaction, UsageStore } from './usage.ts';
 
 const duplicateKey = 11000;
-/** What one command may hold: MongoDB takes 16 MiB. */
+/** Limits of one command: MongoDB accepts 16 MiB. */
 const commandBounds = { countMax: 2_000, bytesMax: 12 * 1024 * 1024 };
-/** Of a document without its properties. */
+/** Maximum size of a document without its properties. */
 const fieldBytesMax = 4_096;
-/** How often a batch is tried whose events others are storing at the same time. */
+/** Maximum number of attempts for batches whose events other processes store at the same time. */
 const attemptsMax = 10;
 const commitTimeMaxMs = 1_000;
-/** A larger deletion delays the inserts of others. */
+/** A larger deletion would delay the inserts of others. */
 const deletedAtOnce = 500;
 
-/** Writes captured events; `event-queries.ts` reads them. Every method acts on one project's. */
+/**
+ * Writes captured events; `event-queries.ts` reads them. Every method works on the events of one
+ * project.
+ */
 export type CapturedEventStore = ReturnType<typeof createCapturedEventStore>;
 
 export function createCapturedEventStore(
@@ -48,9 +51,10 @@ export function createCapturedEventStore(
   return {
     /**
      * Stores batches and counts them as usage in one transaction, which commits only while every
-     * permit is held, and releases them. Answers for each event of each batch whether it was there
-     * already: then it is not counted. Throws OutcomeUnknown; after any other error nothing is stored.
-     * Refuses with DEPENDENCY_UNAVAILABLE. `onWritten` is called before each commit: from then on little of MongoDB's work is left.
+     * permit is held, and releases the permits. Returns for each event of each batch whether it was
+     * stored before; such events are not counted. Throws OutcomeUnknown if the result of the commit
+     * is unknown; after any other error nothing is stored. Refuses with DEPENDENCY_UNAVAILABLE.
+     * Calls `onWritten` before each commit: then MongoDB has done most of its work.
      */
     async insert(
       batches: readonly EventBatch[],
@@ -61,13 +65,13 @@ export function createCapturedEventStore(
       }: { permits: readonly Permit[]; signal: AbortSignal; onWritten?: () => void },
     ): Promise<boolean[][]> {
       return await usage.asWriter(async (writer) => {
-        // Most events are new: which ones are not is read only where some turn out to be there.
+        // Most events are new: stored ones are looked up only after a conflict.
         for (let attempt = 1; ; attempt++) {
           const authorization = new Authorization(...permits);
           try {
             return await transact(
               db.client,
-              // What was committed late may be in a project that another region has by now.
+              // A late commit might write to a project that is in another region by then.
               { authorization, signal, commitTimeMaxMs, answersWithinPermits: true },
               async (session) => {
                 const there = attempt === 1 ? [] : await eventsThere(events, { session }, batches);
@@ -81,7 +85,7 @@ export function createCapturedEventStore(
           } catch (error) {
             if (error instanceof CommitUnknown) throw new OutcomeUnknown(error);
             if (!(error instanceof AlreadyThere) || attempt === attemptsMax) throw fromMongo(error);
-            // What is deleted and not yet removed is in the way of what is captured anew.
+            // Remove events that are deleted but still stored: they conflict with new captures.
             for (const batch of batches) await deletions.free(batch, signal);
           }
         }
@@ -128,7 +132,7 @@ function documentOf(
   return document;
 }
 
-/** MongoDB has not answered a commit in time: the batches may be stored. */
+/** MongoDB did not answer the commit in time: the batches may be stored. */
 export class OutcomeUnknown extends Error {
   override readonly name = 'OutcomeUnknown';
 
@@ -137,12 +141,12 @@ export class OutcomeUnknown extends Error {
   }
 }
 
-/** An event of this transaction is stored already: the transaction is aborted thereby. */
+/** An event of this transaction is stored already, which aborts the transaction. */
 export class AlreadyThere extends Error {
   override readonly name = 'AlreadyThere';
 }
 
-/** Inserts the documents of new events; throws AlreadyThere. */
+/** Inserts the documents of new events. Throws AlreadyThere. */
 async function insertDocuments(
   db: Db,
   { session }: StoreTransaction,
@@ -158,7 +162,10 @@ async function insertDocuments(
   }
 }
 
-/** Inserts as many documents as one command may hold, as objects or `rawDocuments`; throws AlreadyThere. */
+/**
+ * Inserts as many documents as fit into one command, as objects or `rawDocuments`. Throws
+ * AlreadyThere.
+ */
 export async function insertSome(
   db: Db,
   { session }: StoreTransaction,
@@ -168,13 +175,13 @@ export async function insertSome(
   const answer = await db.command({ insert: collectionName, documents, ...bounded }, { session });
   const [error] = (answer.writeErrors ?? []) as { code: number }[];
   if (error?.code === duplicateKey) throw new AlreadyThere();
-  // The server may leave documents out of its errors (mongod 6.0 does): the number counts.
+  // The server may omit documents from its errors (mongod 6.0 does): compare the number.
   if (answer.n !== count) {
     throw new Error(`${answer.n} of ${count} events are stored, error ${error?.code}`);
   }
 }
 
-/** The names of those events that are stored, as of the transaction's snapshot. */
+/** The keys of those events that are stored, in the transaction's snapshot. */
 async function eventsThere(
   events: Collection<CapturedEventDocument>,
   { session }: StoreTransaction,
@@ -188,7 +195,10 @@ async function eventsThere(
   return found.map(({ _id }) => eventName(_id.project, uuidText(bytesOf(_id.uuid))));
 }
 
-/** Which events are there, also where a batch has one twice, and the batches with the others. */
+/**
+ * For each event, whether it is stored already or precedes itself in its batch; and the batches
+ * without such events.
+ */
 function withoutThose(
   batches: readonly EventBatch[],
   there: readonly string[],
@@ -213,7 +223,7 @@ function isAdded(set: Set<string>, member: string): boolean {
   return set.add(member).size > size;
 }
 
-/** At least as many bytes as the document has: names are short, and so is what is indexed. */
+/** An upper bound of the document's size: names are short, and so are indexed values. */
 function sizeOf({ properties }: CapturedEventDocument): number {
   return bytesOf(properties).length + fieldBytesMax;
 }

@@ -9,16 +9,16 @@ import { countIn, eventsOf, hex, rangeOf } from './migration-events.ts';
 import { StoredEvent, withoutChosen } from './stored-event.ts';
 import type { StoreTransaction } from './usage.ts';
 
-/** Every type of BSON stays what it is, so that the document is encoded as it was. */
+/** Keeps every BSON type, so that encoding the document again yields the same bytes. */
 const faithfully = {
   ...{ promoteValues: false, promoteLongs: false, promoteBuffers: false, bsonRegExp: true },
 };
 
-/** In BSON a document begins with its length, and ends with a zero. */
+/** A BSON document begins with its length and ends with a zero byte. */
 const lengthSize = 4;
 const uuidSize = 16;
 
-/** A document of an event, whose parts are read when they are used. */
+/** A document of an event whose parts are decoded on use. */
 export class EventBytes implements CopiedEvent {
   readonly document: Uint8Array;
   #event: StoredEvent | undefined;
@@ -31,7 +31,7 @@ export class EventBytes implements CopiedEvent {
     return hex(this.#fields.idBytes);
   }
 
-  /** The primary key, as it is, so that one that is damaged is found, too. */
+  /** The primary key as stored, so that a damaged one is found, too. */
   get id(): CapturedEventDocument['_id'] {
     return BSON.deserialize(this.#fields.idBytes, faithfully) as CapturedEventDocument['_id'];
   }
@@ -46,7 +46,7 @@ export class EventBytes implements CopiedEvent {
   }
 }
 
-/** What a copy has stored of an event is not what its source has sent. */
+/** The events that a copy has stored differ from those that its source has sent. */
 export class CopyDiffers extends Error {
   override readonly name = 'CopyDiffers';
 }
@@ -57,7 +57,7 @@ export function isAlike({ document }: EventBytes, other: EventBytes | undefined)
   return Buffer.compare(withoutChosen(document), withoutChosen(other.document)) === 0;
 }
 
-/** The events of copies, in the transactions that change them. */
+/** Reads and writes the events of copies, in the transactions that change them. */
 export function createCopiedEvents(db: Db) {
   const events = eventsOf(db);
 
@@ -73,10 +73,10 @@ export function createCopiedEvents(db: Db) {
   };
 
   return {
-    /** Those of some events that are stored. */
+    /** Returns those of the given events that are stored. */
     find,
 
-    /** All that are stored in a range. */
+    /** Returns all stored events of a range. */
     async inRange(
       tx: StoreTransaction,
       projectId: string,
@@ -89,7 +89,7 @@ export function createCopiedEvents(db: Db) {
       return found;
     },
 
-    /** Those in a range whose keys are not given: some of them, if there are many. */
+    /** Returns events of a range whose keys are not given, up to a limit. */
     async othersInRange(
       tx: StoreTransaction,
       projectId: string,
@@ -107,7 +107,7 @@ export function createCopiedEvents(db: Db) {
       return found;
     },
 
-    /** How many are in a range, up to a number. */
+    /** Counts the events of a range, up to a limit. */
     async count(
       projectId: string,
       range: EventRange,
@@ -123,7 +123,10 @@ export function createCopiedEvents(db: Db) {
       await events.deleteMany({ _id }, { session });
     },
 
-    /** Stores events of a project; throws AlreadyThere, and CopyDiffers for events that are not of it. */
+    /**
+     * Stores events of a project. Throws AlreadyThere, and CopyDiffers for events of other
+     * projects.
+     */
     async insert(
       tx: StoreTransaction,
       projectId: string,
@@ -131,14 +134,15 @@ export function createCopiedEvents(db: Db) {
     ): Promise<void> {
       if (added.length === 0) return;
       const documents = added.map(({ document }) => document);
-      // The source names the projects of what it sends: it may send those of one alone.
+      // The source names the project of each event that it sends: accept only events of this
+      // project.
       if (!documents.every(isEventOf(projectId))) {
         throw new CopyDiffers('the source has sent an event that is not of the project');
       }
       await insertSome(db, tx, rawDocuments('documents', documents), documents.length);
     },
 
-    /** Throws CopyDiffers unless these events are stored byte by byte as they were received. */
+    /** Throws CopyDiffers unless these events are stored with exactly the received bytes. */
     async requireStored(
       tx: StoreTransaction,
       projectId: string,
@@ -156,7 +160,10 @@ export function createCopiedEvents(db: Db) {
   };
 }
 
-/** Whether a document begins with a key as events of the project have it: nothing but that and a UUID. */
+/**
+ * Returns whether a document begins with the key of an event of the project: only the project and a
+ * UUID.
+ */
 function isEventOf(projectId: string): (document: Uint8Array) => boolean {
   const beginning = BSON.serialize({ _id: keyOf(projectId, new Uint8Array(uuidSize)) });
   const key = beginning.subarray(lengthSize, -(uuidSize + 2));

@@ -4,30 +4,30 @@ import { bytesOf } from './event-collection.ts';
 import type { StoredPosition } from './event-queries.ts';
 import { placeFrom } from './migration-events.ts';
 
-/** How far a copy is, as it is stored: written with every step. */
+/** The stored progress of a copy, written with every step. */
 export type CopyDocument = {
   /** The migration. */
   _id: string;
   projectId: string;
-  /** Of the process that writes. */
+  /** The fence of the process that writes. */
   fence: number;
-  /** Counts what was written, so that nothing is written twice or out of turn. */
+  /** Number of steps, so that no step is written twice or out of order. */
   steps: number;
-  /** Counts the scans: each begins anew. */
+  /** Number of the scan: each scan starts at the beginning. */
   scan: number;
   digestsOnly: boolean;
-  /** The last place that is scanned. */
+  /** The last scanned place. */
   after: StoredPosition;
   isScanned: boolean;
-  /** Absent: none was received yet. */
+  /** Absent if none was received yet. */
   resumeToken?: Binary | Uint8Array;
-  /** The last attempt whose fence was reached. */
+  /** The last attempt whose fence the copy has reached. */
   fencedAttempt: number;
-  /** All ranges of the scan were to be compared once more since it ended, before the first attempt. */
+  /** All ranges of the scan are to be compared again after its end, before the first attempt. */
   comparesAgain?: true;
 } & CopyCounts;
 
-/** What a copy has done. */
+/** Totals of a copy. */
 type CopyCounts = {
   eventsCopied: number;
   bytesCopied: number;
@@ -35,7 +35,7 @@ type CopyCounts = {
   rangesRepaired: number;
 };
 
-/** How far a copy is. */
+/** The progress of a copy. */
 export type Checkpoint = CopyCounts &
   Pick<
     CopyDocument,
@@ -48,12 +48,12 @@ export type Checkpoint = CopyCounts &
     | 'comparesAgain'
   > & { migrationId: string; scan: number; after: EventPlace; resumeToken: Buffer };
 
-/** The name by which ranges belong to the scan of a copy. */
+/** The key of the ranges of one scan of a copy. */
 export function copyOf({ migrationId, scan }: Pick<Checkpoint, 'migrationId' | 'scan'>): string {
   return `${migrationId}/${scan}`;
 }
 
-/** A checkpoint as it was stored. */
+/** Converts a stored checkpoint. */
 export function checkpointOf({ _id, after, resumeToken, ...rest }: CopyDocument): Checkpoint {
   return {
     ...{ ...rest, migrationId: _id, after: placeFrom(after) },

@@ -8,12 +8,12 @@ import type { ProjectDocument } from './documents.ts';
 
 const collectionName = 'dead_token_uses';
 
-/** How dead tokens of a project are used. */
+/** The uses of a project's dead tokens. */
 export type DeadTokenDocument = {
   /** The project's id. */
   _id: string;
   uses: DeadTokenUse[];
-  /** Of any of the uses. */
+  /** The latest time of any use. */
   lastTime: Date;
 };
 
@@ -21,14 +21,17 @@ export const deadTokenIndexes: Readonly<Record<string, readonly Index[]>> = {
   [collectionName]: [{ key: { lastTime: 1 }, expireAfterSeconds: retentionSeconds.deadTokenUse }],
 };
 
-/** How dead tokens are used, one document for each project. */
+/** The uses of dead tokens, in one document for each project. */
 export type DeadTokenStore = ReturnType<typeof createDeadTokenStore>;
 
 export function createDeadTokenStore(db: Db) {
   const reports = db.collection<DeadTokenDocument>(collectionName, collectionOptions);
   const projects = db.collection<ProjectDocument>('projects', collectionOptions);
   return {
-    /** Adds uses to those of a project that there is, in one transaction: replicas do at once. */
+    /**
+     * Adds uses to the stored uses of a project, in a transaction, because replicas do so
+     * concurrently.
+     */
     async add(
       projectId: string,
       added: readonly DeadTokenUse[],
@@ -37,7 +40,7 @@ export function createDeadTokenStore(db: Db) {
     ): Promise<void> {
       const write = transact(db.client, { signal }, async (session) => {
         const options = { ...bounded, session };
-        // One that is purged is not reported: nobody could read it.
+        // Uses for a purged project are dropped: nobody could read them.
         const project = await projects.findOne({ _id: projectId }, options);
         if (project === null) return;
         const present = await reports.findOne({ _id: projectId }, options);
@@ -49,7 +52,7 @@ export function createDeadTokenStore(db: Db) {
       await reading(write, signal);
     },
 
-    /** All uses that are stored of a project's dead tokens. */
+    /** All stored uses of a project's dead tokens. */
     async list(projectId: string, signal: AbortSignal): Promise<DeadTokenUse[]> {
       const found = await reading(reports.findOne({ _id: projectId }, bounded), signal);
       return found?.uses ?? [];

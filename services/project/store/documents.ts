@@ -11,47 +11,53 @@ export type StoredSettings = {
   timeZone: string;
   appUrls: string[];
   anonymizeIps: boolean;
-  /** Absent in documents of older versions, which kept all: 0. */
+  /** Absent in documents of older versions, which kept all events: 0. */
   retentionDays?: number;
-  /** Absent: none, of a project that an older version has stored. */
+  /** Absent: none. Older versions did not store this field. */
   indexedProperties?: string[];
 };
 
-/** A project as it is stored. */
+/** A project as stored. */
 export type ProjectDocument = {
   _id: string;
   organizationId: string;
   name: string;
-  /** The name as it is searched and sorted: folded. */
+  /** The folded name, for searching and sorting. */
   searchName: string;
-  /** By which version of `fold`; absent: by one before there were versions. */
+  /**
+   * The version of `fold` that made `searchName`; absent in documents from before there were
+   * versions.
+   */
   foldVersion: number;
   settings: StoredSettings;
   state: ProjectState;
-  /** Of the properties that it has chosen, and of those whose values are still removed. */
+  /** The indexes of the chosen properties, and of those whose values are still being removed. */
   propertyIndexes?: PropertyIndex[];
-  /** Counts the changes; the etag is made of it. */
+  /** Number of changes; the etag is derived from it. */
   revision: number;
   createTime: Date;
   updateTime: Date;
-  /** How many times events of it were deleted; absent: never. */
+  /** Number of deletions of the project's events; absent: none. */
   eventGeneration?: number;
   /**
-   * The latest time of before which its retention has removed events here; absent: it has removed none
-   * since the project came.
+   * Retention has removed events older than this time. Absent: none since the project came to this
+   * region.
    */
   expiredBefore?: Date;
-  /** The move that brought it where it is; absent if it has never been moved. */
+  /** The move that brought the project to its organization; absent if it was never moved. */
   moveId?: string;
-  /** The migration that brought it here; absent once the source of that is purged, as far as is known. */
+  /** The migration that brought the project here; absent once its source is known to be purged. */
   cameBy?: string;
-  /** Where it is, once it has migrated. */
+  /** The project's region and organization after its migration. */
   migratedTo?: { region: string; organizationId: string };
-  /** Counts the transactions that changed its events outside of captures: see project-fence.ts. */
+  /**
+   * Number of transactions that changed the project's events outside of captures; see
+   * project-fence.ts.
+   */
   fence?: number;
-  /** Only of a deleted project. */
+  /** Only for a deleted project. */
   purgeTime?: Date;
-  /** Its purge has begun: nothing brings it back. */
+  /** The purge has begun: the project cannot be restored. */
   purging?: true;
 };
 
@@ -60,63 +66,67 @@ export type ChangeResult = {
   revision: number;
   result: TryResult;
   count: number;
-  /** Deleted projects that stood in the way; absent: none. */
+  /** Number of deleted projects that blocked the change; absent: none. */
   deletedCount?: number;
 };
 
 /**
- * How many projects an organization may have, and how many it has. A transaction that creates,
- * moves or deletes a project really changes this document, so that snapshots allow no write skew.
+ * An organization's limit of projects and its number of projects. A transaction that creates, moves
+ * or deletes a project modifies this document, so that snapshots allow no write skew.
  */
 export type SlotsDocument = {
   /** The organization's id. */
   _id: string;
-  /** Null: no limit. */
+  /** Null if unlimited. */
   limit: number | null;
-  /** Whether the plan has migrations to other regions; absent: the release before has set the limit. */
+  /**
+   * Whether the plan allows migrations to other regions; absent if the previous release has set the
+   * limit.
+   */
   migrations?: boolean;
-  /** Its projects that are not deleted. */
+  /** Number of projects that are not deleted. */
   count: number;
-  /** The organization is being deleted: it gets no project any more. */
+  /** The organization is being deleted: it gets no more projects. */
   closed: boolean;
-  /** When they were closed; absent before. */
+  /** When the slots were closed; absent before. */
   closeTime?: Date;
   revision: number;
   /** The results of conditional changes, by kind. */
   tries: { limit?: ChangeResult; close?: ChangeResult };
 };
 
-/** A move as it is stored. */
+/** A move as stored. */
 export type MoveDocument = {
   _id: string;
-  /** One, or a batch: in the order of the request. */
+  /** The moved projects, in the order of the request. */
   projectIds: string[];
   sourceOrganizationId: string;
   destinationOrganizationId: string;
-  /** Both of the above: the organizations that see it. */
+  /** Source and destination: the organizations that can see the move. */
   organizationIds: string[];
   actorAccountId: string;
   moveTime: Date;
-  /** The move that this one undid. */
+  /** The move that this one reverted. */
   undoOf?: string;
   /** Absent for an undo, which cannot be undone. */
   undoExpireTime?: Date;
-  /** The move that undid this one. */
+  /** The move that reverted this one. */
   undoneBy?: string;
   finalizeTime?: Date;
   finalizerAccountId?: string;
-  /** Counts the changes of the record: 2 once it is undone or finalized. */
+  /** Number of changes of the record: 2 once it is undone or finalized. */
   revision: number;
 };
 
-/** A migration as this region records it. The other region has a record of the same id. */
+/** A migration as recorded in this region. The other region has a record with the same id. */
 export type MigrationDocument = {
   _id: string;
-  /** The end of the migration that this region is. */
+  /** Whether this region is the source or the destination. */
   side: MigrationSide;
   /**
-   * Until nothing is left to do for it here, and again while the source is purged. A project has one
-   * open record: so no two migrations, and no removal, change its events here at a time.
+   * Set until this region has no work left for the migration, and again while the source is purged.
+   * A project has at most one open record: so no two migrations or purges change its events here at
+   * the same time.
    */
   isOpen?: true;
   projectId: string;
@@ -125,10 +135,10 @@ export type MigrationDocument = {
   destinationRegion: string;
   sourceOrganizationId: string;
   destinationOrganizationId: string;
-  /** That of the two organizations which is in this region, and sees the migration here. */
+  /** The one of the two organizations that is in this region, and can see the migration here. */
   organizationId: string;
   state: MigrationState;
-  /** On whose behalf this region changes the project: an account of it, or a staff certificate. */
+  /** The actor of this region's changes to the project: an account, or a staff certificate. */
   actor: string;
   requesterAccountId: string;
   requestTime: Date;
@@ -137,61 +147,69 @@ export type MigrationDocument = {
   startTime?: Date;
   finishTime?: Date;
   rollbackOf?: string;
-  /** The rollback of this migration; absent: there is none, or it was cancelled. */
+  /** The rollback of this migration; absent if there is none, or if it was cancelled. */
   rolledBackBy?: string;
-  /** That rollback has begun and is not done. */
+  /** The rollback has begun and is not done. */
   isRollingBack?: true;
   failure?: string;
   progress: Partial<MigrationProgress>;
   purgeTime?: Date;
-  /** Counts the changes of the record. */
+  /** Number of changes of the record. */
   revision: number;
   /** The last attempt at the cutover. */
   attempt: number;
 
-  /** Of the source: when the attempt began, by the database's clock. */
+  /** Source: when the attempt began, by the database's clock. */
   holdTime?: Date;
-  /** Of the source: for how long the last attempt that has ended held captures. */
+  /** Source: how long the last ended attempt held captures. */
   lastHoldMs?: number;
-  /** Of the source: no process of this region writes an event any more, since this attempt. */
+  /**
+   * Source: the attempt after whose fence no process of this region writes an event of the project.
+   */
   fencedAttempt?: number;
-  /** Of the source: when the attempt was committed, by the database's clock. */
+  /** Source: when the attempt was committed, by the database's clock. */
   commitTime?: Date;
-  /** Of the source: the revision of the destination's record that was noted last. */
+  /** Source: the last noted revision of the destination's record. */
   notedRevision?: number;
-  /** Of the source: subscribers know that the token has ended here. */
+  /** Source: subscribers know that the token has ended here. */
   isRetired?: true;
-  /** Of the source: its events are being compared, and then removed. */
+  /** Source: its events are being compared, and then removed. */
   isPurging?: true;
-  /** Of the source: the number of the last purge; an earlier one writes nothing. */
+  /** Source: the number of the last purge; earlier ones can write nothing. */
   purgeNumber?: number;
-  /** Of the source: a purge has begun to remove events, whether it was finished or not. */
+  /** Source: a purge has begun to remove events, and may be finished or not. */
   isPartlyRemoved?: true;
 
-  /** Of the destination: the number of the process that works on it; smaller ones write nothing. */
+  /**
+   * Destination: the fence of the process that works on the migration; processes with smaller ones
+   * can write nothing.
+   */
   fence?: number;
-  /** Of the destination: the limit of the copy that staff has set; absent: none. */
+  /** Destination: the rate limit of the copy as set by staff; absent: no limit. */
   bytesPerSecondMax?: number;
   /**
-   * What the work has failed of: how often in a row, why, for people, until it goes on, and until when
-   * others have the turn, by the database's clock.
+   * Postponement after failures: the number of consecutive failures, the time until which other
+   * migrations have their turn, by the database's clock, and the reason, for people, until the work
+   * continues.
    */
   putOff?: { tries: number; until: Date; why?: string };
-  /** Of the destination: the project was deleted here after the migration, and is purged. */
+  /** Destination: the project was deleted here after the migration, and is purged. */
   isProjectPurged?: true;
-  /** Of the destination: events of an earlier stay are here, to be compared rather than copied. */
+  /**
+   * Destination: events of an earlier stay are stored here. They are compared rather than copied.
+   */
   hasEvents?: true;
-  /** Of the destination: staff has decided to discard unmatched events of an earlier stay. */
+  /** Destination: staff has decided to discard unmatched events of an earlier stay. */
   discardsUnmatched?: true;
-  /** Of the destination: a slot is taken for the project, which is not stored yet. */
+  /** Destination: a slot is reserved for the project, which is not stored yet. */
   hasSlot?: true;
-  /** Of the destination: the attempt of which all is here, so that the source may commit it. */
+  /** Destination: the attempt whose data has all arrived, so that the source may commit it. */
   arrivedAttempt?: number;
-  /** Of the destination: the project's document of an earlier stay, until the attempt has an end. */
+  /** Destination: the project's document of an earlier stay, until the attempt ends or is done. */
   displaced?: ProjectDocument;
   /**
-   * Of the destination: how many attempts do not count: those before the last retry, and those for
-   * which the source was not ready.
+   * Destination: number of attempts that do not count towards the maximum: those before the last
+   * retry, and those for which the source was not ready.
    */
   attemptsBefore?: number;
 };

@@ -6,36 +6,41 @@ import { alwaysIndexed, type Scalar } from '../rules/events/indexed-properties.t
 /** The collection of all captured events. */
 export const collectionName = 'captured_events';
 
-/** An event as it is stored (docs/decisions/020-how-events-are-stored.md). */
+/** An event as stored (docs/decisions/020-how-events-are-stored.md). */
 export type CapturedEventDocument = {
-  /** Where the same event would be stored again: the primary key keeps it from being there twice. */
+  /** The primary key, which prevents duplicates of an event. */
   _id: { project: string; uuid: Binary | Uint8Array };
-  /** By the millisecond: what queries sort and compare. */
+  /** In milliseconds, for queries and sorting. */
   time: Date;
   name: string;
   distinctId: string;
   receiveTime: Date;
-  /** The time as it was sent; absent where it reads as `time` does. */
+  /** The time as sent; absent if it is equal to `time` as text. */
   timestamp?: string;
-  /** The text of a JSON object, which the database never looks into. */
+  /** The text of a JSON object, which the database does not interpret. */
   properties: Binary | Uint8Array;
-  /** How many deletions of the project's events its capture came after; absent: none. */
+  /** Number of deletions of the project's events before the capture; absent: none. */
   generation?: number;
-  /** Indexed properties, by their place; absent where the event has none, or no scalar. */
+  /**
+   * Indexed properties by place; absent if the event has no such property, or its value is not a
+   * scalar.
+   */
   [place: `x${number}`]: IndexedValue;
 };
 
-/** A null is an empty binary: a query of null would find documents without the field, too. */
+/**
+ * A null is stored as an empty binary: a query of null would also find documents without the field.
+ */
 type IndexedValue = string | number | boolean | Binary | Uint8Array;
 
-/** The order of a page: that of every index. */
+/** The order of pages, and of every index. */
 const newestFirst = { time: -1, '_id.uuid': -1 } as const;
-/** The indexes by their names, which every query gives; `by_x0` and so on are those of places. */
+/** Names of indexes, which every query uses as hint; `by_x0` and so on are those of places. */
 export const byTime = 'by_time';
 export const byName = 'by_name';
 export const byDistinctId = 'by_distinct_id';
 
-/** Each begins with the project. A TTL index knows no projects. */
+/** Every index begins with the project. A TTL index could not distinguish projects. */
 export const capturedEventIndexes: Readonly<Record<string, readonly Index[]>> = {
   [collectionName]: [
     { key: { '_id.project': 1, ...newestFirst }, name: byTime },
@@ -54,17 +59,17 @@ export function placeIndex(place: number): Index {
   };
 }
 
-/** The events of one capture, with the project and its owner as the token's permit has them. */
+/** The events of one capture, with the project and owner of the token's permit. */
 export type EventBatch = {
   projectId: string;
   organizationId: string;
   receiveTime: Date;
-  /** Of the project's fact: how many times events of it were deleted. */
+  /** From the project's fact: number of deletions of its events. */
   generation: number;
   events: readonly CheckedEvent[];
 };
 
-/** A stored id, as a filter must have it: its UUID comes back as plain bytes. */
+/** An id for use in a filter: MongoDB returns its UUID as plain bytes. */
 export function idOf({
   project,
   uuid,
@@ -77,17 +82,17 @@ export function keyOf(project: string, uuid: Uint8Array): CapturedEventDocument[
   return { project, uuid: new Binary(uuid, Binary.SUBTYPE_UUID) };
 }
 
-/** The 16 bytes of a UUID in its usual form. */
+/** The 16 bytes of a UUID in its text form. */
 export function uuidBytes(uuid: string): Buffer {
   return Buffer.from(uuid.replaceAll('-', ''), 'hex');
 }
 
-/** The bytes of a binary, as it is written or read. */
+/** The bytes of a binary that is to be written or was read. */
 export function bytesOf(binary: Binary | Uint8Array): Uint8Array {
   return binary instanceof Binary ? binary.buffer : binary;
 }
 
-/** An indexed property as it is stored, and so sought. */
+/** The stored form of an indexed property's value, also for queries. */
 export function indexedValue(value: Scalar): IndexedValue {
   return value === null ? new Binary(Buffer.alloc(0)) : value;
 }

@@ -28,30 +28,32 @@ import {
 } from './event-queries.ts';
 import type { StoredEvent } from './stored-event.ts';
 
-/** How many events one page of counts looks at where MongoDB counts, without their properties. */
+/**
+ * Maximum number of events that one page scans if MongoDB counts, without reading their properties.
+ */
 const countedMax = 50_000;
-/** Every offset of a time zone is a multiple of this since 1980 (a test compares Intl). */
+/** Every time zone offset since 1980 is a multiple of this (a test checks it with Intl). */
 const binMs = 15 * 60 * 1000;
 const binsSince = new Date('1980-01-01T00:00:00Z');
 const firstUuid = '00000000-0000-0000-0000-000000000000';
 
-/** The counts of a page of events, and where the next one begins; undefined: there is none. */
+/** The counts of a page of events, and where the next page begins; undefined if it is the last. */
 export type CountsPage = Counts & { next: EventPosition | undefined };
 
-/** `size` is how many groups are listed. */
+/** `size` is the maximum number of listed groups. */
 type Wanted = PageWanted & { grouping: Grouping };
 
-/** Some events of one group, as MongoDB counts them. */
+/** Some events of one group, as counted by MongoDB. */
 type Row = {
   _id: Date | Scalar | Binary | Uint8Array;
   count: number;
-  /** Looked at. */
+  /** Number of scanned events. */
   scanned: number;
-  /** The oldest of them. */
+  /** The oldest scanned event. */
   last: { time: Date; uuid: Binary };
 };
 
-/** Counts captured events. Every method counts one project's. */
+/** Counts captured events. Every method counts the events of one project. */
 export type EventCounts = ReturnType<typeof createEventCounts>;
 
 export function createEventCounts(db: Db) {
@@ -60,7 +62,7 @@ export function createEventCounts(db: Db) {
     collectionOptions,
   );
 
-  /** MongoDB counts, by indexes and fields. */
+  /** MongoDB counts, with indexes and fields. */
   const countThere = async (
     projectId: string,
     filter: CheckedFilter,
@@ -82,7 +84,7 @@ export function createEventCounts(db: Db) {
     return { ...tally.counts(), next: cut ?? (left === 0 ? oldestOf(rows) : undefined) };
   };
 
-  /** Events are compared in the process, with their properties. */
+  /** The process compares the events with their properties. */
   const countHere = async (
     projectId: string,
     filter: CheckedFilter,
@@ -103,7 +105,10 @@ export function createEventCounts(db: Db) {
   };
 
   return {
-    /** The counts of the events that match and are not deleted, from a place on, newest first, as far as a page goes. */
+    /**
+     * Counts the events that match and are not deleted, newest first, from a position to the end of
+     * the page.
+     */
     async count(
       projectId: string,
       filter: CheckedFilter,
@@ -121,7 +126,7 @@ export function createEventCounts(db: Db) {
 }
 
 /**
- * One row for each group of the first `limit` events that a query finds.
+ * Returns one row for each group of the first `limit` events that a query finds.
  * @internal Exported for tests.
  */
 export function countPipeline(
@@ -145,7 +150,10 @@ export function countPipeline(
   ];
 }
 
-/** What MongoDB groups by; undefined: by what only the properties' text says. */
+/**
+ * The expression by which MongoDB groups; undefined if the group depends on the text of the
+ * properties.
+ */
 function groupedBy(grouping: Grouping, places: Places): unknown {
   switch (grouping.by) {
     case 'total':
@@ -164,7 +172,10 @@ function groupedBy(grouping: Grouping, places: Places): unknown {
   }
 }
 
-/** What the query's index may not have said. Texts of the filter stand only where values do. */
+/**
+ * The conditions of the filter that the query's index may not decide. User texts are only used as
+ * values.
+ */
 function conditionsOf({ names, distinctId, conditions, places }: CheckedFilter): Document[] {
   const among = (field: string, values: unknown[]) => ({ $in: [field, { $literal: values }] });
   return [
@@ -177,7 +188,7 @@ function conditionsOf({ names, distinctId, conditions, places }: CheckedFilter):
   ];
 }
 
-/** Adds them up. Answers where the next page begins if the tally has no room for all. */
+/** Adds rows to the tally. Returns where the next page begins if the tally has no room for all. */
 function addRows(tally: Tally, rows: readonly Row[], { by }: Grouping): EventPosition | undefined {
   if (by !== 'hour' && by !== 'day') {
     for (const { _id, count } of rows) if (count > 0) tally.addValue(valueIn(_id), count);
@@ -192,7 +203,7 @@ function addRows(tally: Tally, rows: readonly Row[], { by }: Grouping): EventPos
   return undefined;
 }
 
-/** A field that is absent is null; the value null is an empty binary. */
+/** The value null is stored as an empty binary; a missing field is null here. */
 function valueIn(id: Row['_id']): Scalar | undefined {
   if (id instanceof Binary || id instanceof Uint8Array) return null;
   return isScalar(id) && id !== null ? id : undefined;

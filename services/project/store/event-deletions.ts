@@ -32,35 +32,38 @@ import { projectFence } from './project-fence.ts';
 import { StoredEvent } from './stored-event.ts';
 
 const deletionsName = 'event_deletions';
-/** A larger removal delays the captures of others. */
+/** A larger removal would delay the captures of others. */
 const removedAtOnce = 500;
-/** Each has a filter of 16 KiB at most. */
+/** Each deletion has a filter of at most 16 KiB. */
 const laterMax = 100;
 
-/** A deletion of events, as it is stored: the receipt, and how far the removal has come. */
+/** A deletion of events as stored: the receipt, and the progress of the removal. */
 export type EventDeletionDocument = {
   _id: string;
   projectId: string;
-  /** It covers events of earlier generations. */
+  /** The deletion covers events of earlier generations. */
   generation: number;
-  /** The bytes of the EventFilter. */
+  /** The encoded EventFilter. */
   filter: Binary | Uint8Array;
   actorAccountId: string;
   createTime: Date;
-  /** How many events it has removed. */
+  /** Number of events removed so far. */
   removedCount: number;
-  /** Where the removal goes on; absent: at the beginning. */
+  /** Position at which the removal continues; absent: at the beginning. */
   after?: StoredPosition;
-  /** Every capture of an earlier generation is over: only then may the removal finish. */
+  /** All captures of earlier generations have ended: only then may the removal finish. */
   isSettled?: true;
-  /** Until all that it covers is removed. */
+  /** Set until all covered events are removed. */
   isOpen?: true;
   finishTime?: Date;
-  /** In the place of `finishTime`, so that it does not end, while the purge of a source may ask for it. */
+  /**
+   * Replaces `finishTime`, so that the document does not expire, while the purge of a source may
+   * need it.
+   */
   keptFinishTime?: Date;
 };
 
-/** The finished ones end by TTL, but for those that are kept. */
+/** Finished deletions expire by TTL, except those that are kept. */
 export const eventDeletionIndexes: Readonly<Record<string, readonly Index[]>> = {
   [deletionsName]: [
     { key: { projectId: 1, isOpen: 1 } },
@@ -87,8 +90,8 @@ export function createEventDeletionStore(db: Db) {
 
   return {
     /**
-     * Begins a generation of events of an organization's active project: captures that are authorized
-     * from now on belong to it. Answers the project; undefined: there is none.
+     * Begins a generation of events of an organization's active project: captures authorized from
+     * now on belong to it. Returns the project; undefined if there is none.
      */
     async beginGeneration(
       tx: Transaction,
@@ -104,8 +107,8 @@ export function createEventDeletionStore(db: Db) {
     },
 
     /**
-     * Whether the project has as many open deletions as it may have. A transaction that begins a
-     * generation after this adds one at most: of two at a time one does not commit.
+     * Whether the project has its maximum of open deletions. A transaction that then begins a
+     * generation adds at most one: of two concurrent ones only one commits.
      */
     async isFull({ session }: Transaction, projectId: string): Promise<boolean> {
       const filter = { projectId, isOpen: true as const };
@@ -126,13 +129,13 @@ export function createEventDeletionStore(db: Db) {
     },
 
     /**
-     * What the deletions of a project cover whose events may still be stored. `generation` is that of
-     * the caller's fact: it is 0 before the first deletion, and a server that knows only of an earlier
-     * one is behind (DEPENDENCY_UNAVAILABLE).
+     * The open deletions of a project. `generation` is that of the caller's fact: 0 means that
+     * there was no deletion. A server that only knows an earlier generation is behind
+     * (DEPENDENCY_UNAVAILABLE).
      */
     async open(projectId: string, generation: number, signal: AbortSignal): Promise<Deletion[]> {
       if (generation === 0) return [];
-      // In one command, so that the same server answers both.
+      // One command, so that the same server answers both.
       const found = projects.aggregate<{ eventGeneration?: number; open: EventDeletionDocument[] }>(
         [
           { $match: { _id: projectId } },
@@ -163,7 +166,7 @@ export function createEventDeletionStore(db: Db) {
       return (await deletions.countDocuments(filter, { session, limit: 1 })) > 0;
     },
 
-    /** Some of the deletions of a project that follow a generation, in their order, open or not. */
+    /** The deletions of a project after a generation, open or not, in order, up to a limit. */
     async later(
       projectId: string,
       generation: number,
@@ -174,7 +177,7 @@ export function createEventDeletionStore(db: Db) {
       return await reading(deletions.find(filter, options).toArray(), signal);
     },
 
-    /** Deletions that have events to remove, the oldest first. */
+    /** Deletions that have events to remove, oldest first. */
     async unfinished(
       { limit, except = [] }: { limit: number; except?: readonly string[] },
       signal: AbortSignal,
@@ -186,7 +189,7 @@ export function createEventDeletionStore(db: Db) {
       return await reading(found.toArray(), signal);
     },
 
-    /** Notes that every capture of an earlier generation is over. */
+    /** Notes that all captures of earlier generations have ended. */
     async settle(deletionId: string, signal: AbortSignal): Promise<void> {
       const settled = deletions.updateOne(
         { _id: deletionId },
@@ -197,9 +200,9 @@ export function createEventDeletionStore(db: Db) {
     },
 
     /**
-     * Removes some of what a settled deletion covers, and answers the deletion as it is then, or
-     * undefined where another process was faster or the project is not here. Where nothing is left, it
-     * is finished.
+     * Removes some of the events of a settled deletion, and returns its new state. Returns
+     * undefined if another process was faster or the project is not in this region. Finishes the
+     * deletion if no events are left.
      */
     async removeSome(
       deletion: EventDeletionDocument,
@@ -219,7 +222,7 @@ export function createEventDeletionStore(db: Db) {
       const cursors = openCursors(events, eventQueries(projectId, filter, after));
       const next = await reading(scan(cursors, take), signal);
       const decided = transact(db.client, { signal }, async (session) => {
-        // As it was read: another process may have gone on.
+        // Only if unchanged: another process may have continued.
         const read = after ? storedPosition(after) : { $exists: false };
         const same = { _id, isOpen: true as const, after: read };
         if (!(await fenceHere({ session }, projectId))) return undefined;
@@ -243,8 +246,8 @@ export function createEventDeletionStore(db: Db) {
     },
 
     /**
-     * Removes those of a batch's events that are stored and that open deletions cover, so that they
-     * may be captured anew.
+     * Removes stored events of a batch that open deletions cover, so that they can be captured
+     * again.
      */
     async free(
       { projectId, generation, events: captured }: EventBatch,
@@ -278,11 +281,11 @@ export function createEventDeletionStore(db: Db) {
     },
 
     /**
-     * Lets deletions of a project end from now on: no region compares its copy with this one's any more.
-     * Where a migration is given, only if that is the one that brought the project.
+     * Lets deletions of a project expire from now on: no region compares its copy with this one's
+     * any more. If a migration is given, only if it is the one that brought the project.
      */
     async release({ session }: Transaction, projectId: string, cameBy?: string): Promise<void> {
-      // It conflicts with the transaction that finishes a deletion.
+      // This update conflicts with the transaction that finishes a deletion.
       const project = { _id: projectId, ...(cameBy !== undefined && { cameBy }) };
       const left = { $unset: { cameBy: '' as const } };
       const { matchedCount } = await projects.updateOne(project, left, { session });
@@ -292,7 +295,7 @@ export function createEventDeletionStore(db: Db) {
       await deletions.updateMany(kept, ending, { session });
     },
 
-    /** Removes the deletions of a project, together with all of its events. */
+    /** Removes the deletions of a purged project. */
     async purge(projectId: string, signal: AbortSignal): Promise<void> {
       await reading(deletions.deleteMany({ projectId }, bounded), signal);
     },
@@ -308,7 +311,7 @@ function coveredBy(deletion: EventDeletionDocument): (event: StoredEvent) => boo
   return (event) => isCovered(deletions, event);
 }
 
-/** By generation, too: an event that was freed may have been captured anew. */
+/** Matches the generation, too: a removed event may have been captured again since. */
 function earlier(
   ids: CapturedEventDocument['_id'][],
   generation: number,

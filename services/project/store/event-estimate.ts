@@ -3,14 +3,16 @@ import { type Db, MongoServerError } from 'mongodb';
 import { byTime, type CapturedEventDocument, collectionName } from './event-collection.ts';
 
 const countMsMax = 2_000;
-/** The documents whose mean size stands for all. */
+/** Number of documents whose mean size is used for all. */
 const sampleSize = 200;
 const outOfTime = 50;
 
-/** How many events a project has, and their bytes, about; a count that takes too long is not known. */
+/**
+ * The estimated number of a project's events and their bytes; undefined if counting takes too long.
+ */
 type EventEstimate = { events: number | undefined; bytes: number | undefined };
 
-/** Estimates what a copy of a project has to carry. */
+/** Estimates how much a copy of a project has to transfer. */
 export type EstimateEvents = (projectId: string, signal: AbortSignal) => Promise<EventEstimate>;
 
 export function createEventEstimate(db: Db): EstimateEvents {
@@ -40,7 +42,7 @@ export function createEventEstimate(db: Db): EstimateEvents {
   };
 }
 
-/** Also as `reading` passes it on, as the cause of DEPENDENCY_UNAVAILABLE. */
+/** Also recognizes the error as the cause of DEPENDENCY_UNAVAILABLE, as `reading` wraps it. */
 function isOutOfTime(error: unknown): boolean {
   const server = error instanceof Error && error.cause !== undefined ? error.cause : error;
   return server instanceof MongoServerError && server.code === outOfTime;

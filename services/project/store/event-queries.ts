@@ -28,41 +28,41 @@ import { type NarrowRange, narrowRange } from './narrow-range.ts';
 import { StoredEvent } from './stored-event.ts';
 
 /**
- * How many events one page looks at, whatever their number in the project, and how many bytes.
+ * Maximum number and bytes of events that one page scans, regardless of the size of the project.
  * @internal Exported for tests.
  */
 export const scanBounds = { countMax: 5_000, bytesMax: 16 * 1024 * 1024 };
 const readAtOnce = 500;
-/** Events that are compared or hashed without a turn of the event loop. */
+/** Limits of the events that are compared or hashed before yielding to the event loop. */
 const turnBounds = { countMax: readAtOnce, bytesMax: 1024 * 1024 };
 
-/** One query of events, which names its index, in the order of a page. */
+/** One query of events in the order of a page, with the index to use. */
 export type EventQuery = {
   query: Filter<CapturedEventDocument>;
   hint: string;
   sort: Readonly<Record<string, 1 | -1>>;
 };
 
-/** A place in the order of the events of a project. */
+/** A position in the order of a project's events. */
 export type EventPosition = { time: Date; uuid: string };
 
-/** The same as it is stored: with the UUID in bytes, as events have it. */
+/** A position as stored: with the UUID in bytes, as in events. */
 export type StoredPosition = { time: Date; uuid: CapturedEventDocument['_id']['uuid'] };
 
 /** Newest first, or oldest first. */
 type Order = 'newest' | 'oldest';
 
-/** Which page: where it begins, how many events it has at most, and what is deleted. */
+/** The page to read: where it begins, its maximum number of events, and the open deletions. */
 export type PageWanted = {
   deletions: readonly Deletion[];
   after: EventPosition | undefined;
   size: number;
 };
 
-/** A page of events, and where the next one begins; undefined: there is none. */
+/** A page of events, and where the next page begins; undefined if it is the last. */
 export type EventPage = { events: StoredEvent[]; next: EventPosition | undefined };
 
-/** What is read of captured events. Every method reads one project's alone. */
+/** Reads captured events. Every method reads the events of one project. */
 export type EventQueries = ReturnType<typeof createEventQueries>;
 
 export function createEventQueries(db: Db) {
@@ -72,7 +72,10 @@ export function createEventQueries(db: Db) {
   );
 
   return {
-    /** A page of the events that match and are not deleted, in an order, from a place on. */
+    /**
+     * Returns a page of the events that match and are not deleted, in the given order, from a
+     * position.
+     */
     async query(
       projectId: string,
       filter: CheckedFilter,
@@ -90,7 +93,7 @@ export function createEventQueries(db: Db) {
         found.push(event);
         return true;
       };
-      // One more than the page has shows whether another follows.
+      // One event more than the page shows whether another page follows.
       const wanted = { batchSize: size + 1, ...(comparesNone && { limit: size + 1 }) };
       const narrow = await narrowFor(events, projectId, filter, signal);
       const queries = eventQueries(projectId, filter, after, { order, narrow });
@@ -100,7 +103,10 @@ export function createEventQueries(db: Db) {
   };
 }
 
-/** A range by which `eventQueries` leads to few events, where nothing else in the filter has an index. */
+/**
+ * Finds a range by which `eventQueries` reads few events, if no other part of the filter has an
+ * index.
+ */
 export async function narrowFor(
   events: Collection<CapturedEventDocument>,
   projectId: string,
@@ -111,7 +117,7 @@ export async function narrowFor(
   return await reading(narrowRange(events, projectId, filter), signal);
 }
 
-/** Cursors over what such queries find, each read as far as a scan goes. */
+/** Opens cursors of the queries, each limited to what a scan reads. */
 export function openCursors(
   events: Collection<CapturedEventDocument>,
   queries: readonly EventQuery[],
@@ -127,20 +133,20 @@ export function openCursors(
   );
 }
 
-/** A place as it is stored, and so compared. */
+/** A position as stored, also for queries. */
 export function storedPosition({ time, uuid }: EventPosition): StoredPosition {
   return { time, uuid: new Binary(uuidBytes(uuid), Binary.SUBTYPE_UUID) };
 }
 
-/** A place that was stored. */
+/** Converts a stored position. */
 export function positionOf({ time, uuid }: StoredPosition): EventPosition {
   return { time, uuid: uuidText(bytesOf(uuid)) };
 }
 
 /**
- * The queries that find what may match, one after the other in the order of a page. Each names its
- * index, whose order is that of the page, and all that the index can say of the filter; the rest is
- * compared when it is read. Texts of the filter stand only where values do.
+ * The queries that find candidates, one after the other in the order of a page. Each uses an index
+ * in that order, and all conditions that the index can decide; the process checks the others. User
+ * texts are only used as values.
  */
 export function eventQueries(
   projectId: string,
@@ -159,29 +165,29 @@ export function eventQueries(
     $and: [equal, ...others],
   });
   const timed = Object.keys(range).length > 0 ? { time: range } : {};
-  // Each index is read from either end.
+  // An index can be read in both directions.
   const [direction, beyond] = order === 'newest' ? ([-1, '$lt'] as const) : ([1, '$gt'] as const);
   const sort = { time: direction, '_id.uuid': direction };
   if (after === undefined) return [{ query: within(timed), hint, sort }];
   const uuid = new Binary(uuidBytes(after.uuid), Binary.SUBTYPE_UUID);
-  // As one query with `$or` the planner may read all that was on earlier pages.
+  // As one query with `$or`, the planner might read all earlier pages.
   const sameTime = within({ time: { $eq: after.time } }, timed, { '_id.uuid': { [beyond]: uuid } });
   const others = within({ time: { [beyond]: after.time } }, timed);
   return [
-    // Sorted by the time too, several values of the index would be sorted in memory.
+    // With the time in the sort, MongoDB would sort several values of the index in memory.
     { query: sameTime, hint, sort: { '_id.uuid': direction } },
     { query: others, hint, sort },
   ];
 }
 
-/** What a query by the filter's index does not decide: it is compared in the process. */
+/** The part of the filter that the index does not decide. The process checks it. */
 function unindexed(filter: CheckedFilter): CheckedFilter {
   return { ...filter, ...indexFor(filter).decided, startTime: undefined, endTime: undefined };
 }
 
 /**
- * The index that probably leads to the fewest events, what is sought there, and the filter's part
- * that is decided thereby. The filter alone decides, and what `narrowFor` has found for it.
+ * Chooses the index that probably finds the fewest events, with its conditions and the part of the
+ * filter that they decide. The choice depends only on the filter and the result of `narrowFor`.
  */
 function indexFor(
   { distinctId, names, conditions, places }: CheckedFilter,
@@ -215,9 +221,9 @@ function indexFor(
 }
 
 /**
- * Hands the events of such queries over, one after the other, until one is not taken, the bounds of
- * the scan are reached, or nothing is left. Answers the place of the last one taken; undefined:
- * nothing is left.
+ * Passes the events of the queries on, one after the other, until one is not taken, the limits of
+ * the scan are reached, or none is left. Returns the position of the last taken one; undefined if
+ * none is left.
  */
 export async function scan(
   cursors: readonly FindCursor<Uint8Array>[],
@@ -237,14 +243,14 @@ export async function scan(
   return undefined;
 }
 
-/** The place of an event in the order of its project. */
+/** The position of an event in the order of its project. */
 export function placeOf({ time, uuid }: EventPosition): EventPosition {
   return { time, uuid };
 }
 
 /**
- * The documents of a cursor as they arrive: to await each takes longer than to read it. A reply of
- * MongoDB may have 16 MiB: the event loop has its turn in between.
+ * The documents of a cursor in the batches in which they arrive: awaiting each document takes
+ * longer than reading it. A reply of MongoDB may have 16 MiB: yields to the event loop in between.
  */
 export async function* batchesOf(cursor: FindCursor<Uint8Array>): AsyncGenerator<Uint8Array[]> {
   try {

@@ -5,7 +5,7 @@ import type { MigrationDocument } from './documents.ts';
 import { byTime, type CapturedEventDocument, collectionName, idOf } from './event-collection.ts';
 import { migrationCollection } from './migrations.ts';
 
-/** A larger deletion delays the inserts of others. */
+/** A larger deletion would delay the inserts of others. */
 const removedAtOnce = 500;
 
 /** Removes the events of a project that is not in this region. */
@@ -17,9 +17,9 @@ export function createEventRemoval(db: Db) {
 
   return {
     /**
-     * Removes all events of a migration's project, as long as its record is open and as expected: each
-     * batch writes it, so that a process that was paused removes nothing of a later migration. False
-     * where the record is not as expected any more.
+     * Removes all events of a migration's project while its record is open and as expected. Each
+     * batch writes the record, so that a process that was paused removes no event of a later
+     * migration. Returns false if the record is not as expected any more.
      */
     async removeAll(
       { _id, projectId }: Pick<MigrationDocument, '_id' | 'projectId'>,

@@ -10,7 +10,7 @@ import { migrationCollection } from './migrations.ts';
 const { PROJECT_STATE_ACTIVE: active } = ProjectState;
 const { PROJECT_STATE_MIGRATING: migrating, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
 
-/** Leads to the projects that are in another region. */
+/** The index of the projects that are in another region. */
 export const migratedIndex: Index = {
   key: { state: 1 },
   name: 'by_migrated',
@@ -42,7 +42,7 @@ export function createMigratingProjectStore(db: Db) {
   };
 
   return {
-    /** Ends the use of an organization's active project here, for now; undefined where it has none. */
+    /** Suspends the use of an organization's active project here; undefined if there is none. */
     async hold(
       tx: Transaction,
       projectId: string,
@@ -52,13 +52,13 @@ export function createMigratingProjectStore(db: Db) {
       return await change(tx, filter, { $set: { state: migrating } });
     },
 
-    /** Makes a project active: one that was held, or that has come to this region. */
+    /** Activates a project that was held, or that has come to this region. */
     async activate(tx: Transaction, projectId: string): Promise<ProjectDocument | undefined> {
       const filter = { _id: projectId, state: migrating };
       return await change(tx, filter, { $set: { state: active } });
     },
 
-    /** Lets a held project go to another region for good. */
+    /** Marks a held project as migrated to another region. */
     async leave(
       tx: Transaction,
       projectId: string,
@@ -68,17 +68,20 @@ export function createMigratingProjectStore(db: Db) {
       return await change(tx, filter, { $set: { state: migrated, migratedTo } });
     },
 
-    /** A project of any organization, as of the transaction. */
+    /** Returns a project of any organization, as of the transaction. */
     async read(tx: Transaction, projectId: string): Promise<ProjectDocument | undefined> {
       return (await projects.findOne({ _id: projectId }, { session: tx.session })) ?? undefined;
     },
 
-    /** The same as it is now. */
+    /** Returns a project of any organization, by a linearizable read. */
     async find(projectId: string, signal: AbortSignal): Promise<ProjectDocument | undefined> {
       return (await readLinearizable(projects, { _id: projectId }, { signal })) ?? undefined;
     },
 
-    /** Those of these projects that exist, whosever they are, as they were lately. */
+    /**
+     * Returns those of the projects that exist, of any organization; the result may be slightly
+     * stale.
+     */
     async findMany(
       projectIds: readonly string[],
       signal: AbortSignal,
@@ -88,24 +91,25 @@ export function createMigratingProjectStore(db: Db) {
       return new Map(found.map((project) => [project._id, project]));
     },
 
-    /** Whether any project is in another region, or has a migration from here that is open. */
+    /** Whether any project is in another region, or has an open migration from here. */
     async haveAnyLeft(signal: AbortSignal): Promise<boolean> {
       const options = { ...bounded, projection: { _id: 1 } };
-      // In this order: a migration whose record is no longer open has left its project migrated.
+      // In this order: when its record is no longer open, the project is already marked as
+      // migrated.
       const open = migrations.findOne({ side: 'source', isOpen: true }, options);
       if ((await reading(open, signal)) !== null) return true;
       const left = projects.findOne({ state: migrated }, { ...options, hint: migratedIndex.name });
       return (await reading(left, signal)) !== null;
     },
 
-    /** Stores a project, in the place of the one that is stored, if any. */
+    /** Stores a project, and replaces the stored one, if any. */
     async put(tx: Transaction, project: ProjectDocument): Promise<void> {
       const { _id, ...rest } = project;
       const options = { upsert: true, session: tx.session };
       await projects.replaceOne({ _id }, rest, options);
     },
 
-    /** Removes a project that has come and not been activated. */
+    /** Removes a project that has arrived but was not activated. */
     async remove(tx: Transaction, projectId: string): Promise<void> {
       await projects.deleteOne({ _id: projectId, state: migrating }, { session: tx.session });
     },
@@ -117,7 +121,7 @@ export function encodeProject(project: ProjectDocument): Buffer {
   return Buffer.from(BSON.serialize(project));
 }
 
-/** What `encodeProject` has made. */
+/** Decodes the result of `encodeProject`. */
 export function decodeProject(bytes: Uint8Array): ProjectDocument {
   return BSON.deserialize(bytes) as ProjectDocument;
 }

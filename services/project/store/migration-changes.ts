@@ -9,12 +9,15 @@ import { bytesOf, type CapturedEventDocument, collectionName } from './event-col
 import { hex, stepBounds, type WriteTime } from './migration-events.ts';
 import { migrationsName } from './migrations.ts';
 
-/** How long the server waits for a change before it answers that there is none. */
+/** How long the server waits for a change before it returns none. */
 const awaitMs = 50;
-/** ChangeStreamFatalError and ChangeStreamHistoryLost: the log does not go back to the token. */
+/**
+ * ChangeStreamFatalError and ChangeStreamHistoryLost: the oplog no longer contains the resume
+ * token.
+ */
 const historyLost: ReadonlySet<unknown> = new Set([280, 286]);
 
-/** What a change stream names of a change. */
+/** The fields of a change event. */
 type Change = {
   _id: Document;
   operationType: string;
@@ -22,28 +25,28 @@ type Change = {
   wallTime: Date;
   ns?: { coll: string };
   documentKey?: { _id: CapturedEventDocument['_id'] | string };
-  /** Of an update, and of an insert or replacement. */
+  /** Of an update; `fullDocument` is that of an insert or replacement. */
   updateDescription?: { updatedFields?: { fencedAttempt?: number } };
   fullDocument?: { fencedAttempt?: number };
 };
 
-/** What has changed, in its order: all up to the resume token. */
+/** Changes in order, complete up to the resume token. */
 export type Changes = {
-  /** The events, each once. */
+  /** The changed events, each once. */
   uuids: Uint8Array[];
-  /** The last of these changes: it has fenced an attempt. */
+  /** The attempt that the last of these changes has fenced, if any. */
   fencedAttempt: number | undefined;
   /** Whether the record of the migration has changed. */
   isRecordChanged: boolean;
-  /** The point after which the next changes follow. */
+  /** The position after which the next changes follow. */
   resumeToken: Buffer;
-  /** The last of them; undefined: there are none. */
+  /** The time of the last change; undefined if there is none. */
   time: WriteTime | undefined;
-  /** For how long the first one after them has waited; 0: there was none. */
+  /** How long the first remaining change has waited; 0 if there is none. */
   lagMs: number;
 };
 
-/** Which changes are followed: of the events of a project, and of the record of a migration. */
+/** The followed changes: of the events of a project, and of the record of a migration. */
 export type Followed = {
   projectId: string;
   migrationId: string;
@@ -51,17 +54,17 @@ export type Followed = {
   resumeToken: Uint8Array;
 };
 
-/** Follows changes in the background, and keeps at most a step of them until they are taken. */
+/** Follows changes in the background, and buffers at most one step of them until they are taken. */
 export class ChangeFollower implements AsyncDisposable {
   readonly #stream: ChangeStream<Document, Document>;
   readonly #server: Pick<ServerClock, 'nowMs'>;
   readonly #ended = new AbortController();
   #kept: { change: Change; token: unknown }[] = [];
-  /** After the changes that were taken. */
+  /** The position after the taken changes. */
   #token: unknown;
-  /** Of the last answer, where that had no change. */
+  /** The position of the last response, if it had no change. */
   #idleToken: unknown;
-  /** The time of the last change that was taken. */
+  /** The time of the last taken change. */
   #sentTime: Date | undefined;
   #failure: { error: unknown } | undefined;
   #arrived = Promise.withResolvers<void>();
@@ -74,15 +77,15 @@ export class ChangeFollower implements AsyncDisposable {
   }
 
   /**
-   * Follows what changes from the token on, or from a time before this resolves. Refuses with
-   * LOG_COMPACTED, here or later, where the log does not go back as far.
+   * Follows changes from the token on, or from a time before this resolves. Refuses with
+   * LOG_COMPACTED, immediately or later, if the oplog does not go back that far.
    */
   static async open(
     db: Db,
     followed: Followed,
     { clock, signal }: { clock: Pick<Clock, 'monotonicMs'>; signal: AbortSignal },
   ): Promise<ChangeFollower> {
-    // Which has written the times of the changes.
+    // Reads the clock of the server that writes the times of the changes.
     const server = await ServerClock.read(db, clock, signal);
     const start =
       followed.resumeToken.length > 0
@@ -102,9 +105,9 @@ export class ChangeFollower implements AsyncDisposable {
     return follower;
   }
 
-  /** Resolves when there are changes, or after a time; rejects where following has failed. */
+  /** Resolves when there are changes, or after a timeout. Rejects if following has failed. */
   async wait(maxMs: number, signal: AbortSignal): Promise<void> {
-    // Of a signal that has aborted before, no event comes.
+    // An aborted signal fires no more event.
     signal.throwIfAborted();
     if (this.#kept.length > 0) return;
     const within = AbortSignal.any([signal, AbortSignal.timeout(maxMs)]);
@@ -119,7 +122,7 @@ export class ChangeFollower implements AsyncDisposable {
     signal.throwIfAborted();
   }
 
-  /** Takes the changes that are there, up to the first fence. */
+  /** Takes the buffered changes, up to the first fence. */
   take(): Changes {
     if (this.#failure) throw this.#failure.error;
     const fence = this.#kept.findIndex(({ change }) => fencedAttemptOf(change) !== undefined);
@@ -151,7 +154,7 @@ export class ChangeFollower implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#ended.abort();
     this.#taken.resolve();
-    await this.#stream.close().catch(() => {}); // the server ends an idle cursor by itself
+    await this.#stream.close().catch(() => {}); // the server closes an idle cursor
     await this.#pumping;
   }
 
@@ -172,7 +175,7 @@ export class ChangeFollower implements AsyncDisposable {
     this.#taken = Promise.withResolvers();
   }
 
-  /** Awaits the next change, or the answer that there is none. */
+  /** Awaits the next change, or the response that there is none. */
   async #next(): Promise<void> {
     try {
       const change = (await this.#stream.tryNext()) as Change | null;

@@ -12,22 +12,22 @@ import {
 } from './migration-ranges.ts';
 import type { StoreTransaction } from './usage.ts';
 
-/** What was found of some ranges. */
+/** The result of the comparison of some ranges. */
 export type Compared = {
   equal: CopiedRange[];
   different: CopiedRange[];
-  /** Not compared yet, because they are to be split. */
+  /** Not compared yet, because they must be split. */
   large: CopiedRange[];
 };
 
-/** Compares what a copy has stored with what the source has sent, without the source. */
+/** Compares what a copy has stored with what the source has sent, without contacting the source. */
 export type MigrationComparison = ReturnType<typeof createMigrationComparison>;
 
 export function createMigrationComparison(db: Db) {
   const events = eventsOf(db);
   const ranges = createMigrationRanges(db);
 
-  /** Reads that all see one point in time, which is durable. */
+  /** Runs reads in one snapshot of durable data. */
   const inSnapshot = async <T>(
     read: (tx: StoreTransaction) => Promise<T>,
     signal: AbortSignal,
@@ -38,8 +38,8 @@ export function createMigrationComparison(db: Db) {
   };
 
   /**
-   * The parts of a range as they are stored: each at most as large as a range that is scanned. No more
-   * than show that there are more events than there should be, as there may be a project's whole past.
+   * Divides the stored events of a range into parts, each at most as large as a scanned range.
+   * Stops as soon as there are more events than expected, as there may be the project's whole past.
    */
   const partsOf = async (
     tx: StoreTransaction,
@@ -65,7 +65,10 @@ export function createMigrationComparison(db: Db) {
   };
 
   return {
-    /** Compares some ranges that were not equal yet, and notes which are. */
+    /**
+     * Compares ranges that are not verified yet, up to a limit, and marks the equal ones as
+     * verified.
+     */
     async compareSome(
       checkpoint: Checkpoint,
       limit: number,
@@ -88,14 +91,14 @@ export function createMigrationComparison(db: Db) {
       return compared;
     },
 
-    /** Compares a large range, and answers the parts that are to replace it if it is equal. */
+    /** Compares a large range. Returns the parts that replace it if it is equal. */
     async compareLarge(
       { projectId }: Checkpoint,
       { id }: CopiedRange,
       signal: AbortSignal,
     ): Promise<{ range: CopiedRange; parts: NewRange[] | undefined } | undefined> {
       const read = async (tx: StoreTransaction) => {
-        // As it is in this snapshot: it may have changed since it was found to be large.
+        // Read again in this snapshot: the range may have changed since it was found to be large.
         const range = await ranges.read(tx, id);
         return range && { range, parts: await partsOf(tx, projectId, range, signal) };
       };
@@ -103,17 +106,17 @@ export function createMigrationComparison(db: Db) {
       if (found === undefined) return undefined;
       const { range, parts } = found;
       if (!range.digest?.equals(totalOf(parts))) return { range, parts: undefined };
-      // It is not large any more: all of its events were removed since.
+      // The range is no longer large: all of its events were removed since.
       if (parts.length === 0) return undefined;
       const equal = parts.map(({ after, last, digest, end }) => ({
         ...{ after, last, digest, isVerified: true },
-        // Of the range without an end alone: a change would cut any other one there.
+        // Only for the range without an end: a change would cut any other range there.
         ...(isEndless({ last }) && { highest: end }),
       }));
       return { range, parts: equal };
     },
 
-    /** Lets ranges that were repaired as often as this be repaired again: staff may retry the copy. */
+    /** Lets ranges with this number of repairs be repaired again: staff may retry the copy. */
     async forgiveRepairs(
       checkpoint: Checkpoint,
       repairs: number,
@@ -122,14 +125,14 @@ export function createMigrationComparison(db: Db) {
       await ranges.forgiveRepairs(copyOf(checkpoint), repairs, signal);
     },
 
-    /** Lets every range be compared again. */
+    /** Marks every range to be compared again. */
     async unverify(checkpoint: Checkpoint, signal: AbortSignal): Promise<void> {
       await ranges.unverify(copyOf(checkpoint), signal);
     },
 
-    /** How many ranges were equal once since they were copied. */
+    /** Number of ranges that were equal at least once since they were copied. */
     async countVerified(checkpoint: Checkpoint, signal: AbortSignal): Promise<number> {
-      // All of them, where they are compared again.
+      // If they are being compared again, all of them were equal before.
       const { comparesAgain = false } = checkpoint;
       return await ranges.count(copyOf(checkpoint), comparesAgain ? 'all' : 'verified', signal);
     },

@@ -21,34 +21,34 @@ import { type CopiedRange, createMigrationRanges, type NewRange } from './migrat
 import { bytesIn, type SentChanges, type SentRange } from './sent-events.ts';
 import type { StoreTransaction } from './usage.ts';
 
-/** A sent range with its beginning; `repairs`: how often it was copied again. */
+/** A sent range with its beginning; `repairs` is the number of times that it was copied again. */
 type PlacedRange = Omit<SentRange, 'last'> & { range: EventRange; repairs?: number };
 
 /** A range that differs from the source's. */
 type Differing = { range: CopiedRange; isExpected: boolean; mayRemove: MayRemove };
 
-/** Rejects if some of these events of a copy must not be removed or replaced. */
+/** Rejects if any of these events of a copy must not be removed or replaced. */
 export type MayRemove = (events: readonly EventBytes[]) => Promise<void>;
 
-/** Another process goes on with the copy. */
+/** Another process continues the copy. */
 export class CopySuperseded extends Error {
   override readonly name = 'CopySuperseded';
 }
 
-/** The copy is further than this process knows: an answer of the database was lost. */
+/** The copy is further than this process knows: a response of the database was lost. */
 export class CopyAhead extends Error {
   override readonly name = 'CopyAhead';
 }
 
-/** Applies the steps of a copy, each in one transaction with the checkpoint after it. */
+/** Applies the steps of a copy, each in one transaction with the resulting checkpoint. */
 export type MigrationCopyStore = ReturnType<typeof createMigrationCopyStore>;
 
 export const migrationCopiesName = 'migration_copies';
-/** A larger removal delays the captures of others. */
+/** A larger removal would delay the captures of others. */
 const removedAtOnce = 500;
-/** Until the changes of the source have their turn again. */
+/** Maximum number of removals before changes of the source are applied again. */
 const removalsMax = 20;
-/** Of a copy that has ended: no process has a larger one. */
+/** The fence of an ended copy: no process has a larger one. */
 const endedFence = Number.MAX_SAFE_INTEGER;
 
 export function createMigrationCopyStore(db: Db) {
@@ -81,8 +81,8 @@ export function createMigrationCopyStore(db: Db) {
   };
 
   /**
-   * Reads events outside of a transaction. They are the same in the next step, because only steps change
-   * them.
+   * Reads events outside of a transaction. They stay the same until the next step, because only
+   * steps change them.
    */
   const readEvents = async <T>(
     read: (tx: StoreTransaction) => Promise<T>,
@@ -93,14 +93,15 @@ export function createMigrationCopyStore(db: Db) {
       signal,
     );
 
-  /** Which events to remove and add, so that a range has the events that the source has sent. */
+  /** Determines the events to remove and to add so that a range equals what the source has sent. */
   const differences = async (
     tx: StoreTransaction,
     projectId: string,
     { range, events: all }: Pick<PlacedRange, 'range' | 'events'>,
   ) => {
-    if (all === undefined) throw new TypeError('a range without its events');
-    // An event that was moved while the range was read may be in it twice: the later one is newer.
+    if (all === undefined) throw new TypeError('the range has no events');
+    // An event that was moved while the source read the range may occur twice: the later one is
+    // newer.
     const last = new Map(all.map((event) => [event.key, event]));
     const sent = all.filter((event) => last.get(event.key) === event);
     const stored: EventBytes[] = await events.inRange(tx, projectId, range);
@@ -111,7 +112,7 @@ export function createMigrationCopyStore(db: Db) {
     return { sent, isWhole, ...copiedChanges(stored, sent, () => true) };
   };
 
-  /** Makes the events of a range what the source has sent, and stores the range. */
+  /** Makes the events of a range equal to what the source has sent, and stores the range. */
   const storeEqual = async (
     tx: StoreTransaction,
     next: Checkpoint,
@@ -143,7 +144,7 @@ export function createMigrationCopyStore(db: Db) {
     ]);
 
   return {
-    /** Claims a copy for a process, which is begun if there is none. Throws CopySuperseded. */
+    /** Claims a copy for a process, and creates it if there is none. Throws CopySuperseded. */
     async open(
       migration: { id: string; projectId: string; digestsOnly: boolean },
       fence: number,
@@ -167,13 +168,13 @@ export function createMigrationCopyStore(db: Db) {
       return checkpointOf(copy);
     },
 
-    /** The checkpoint as it is now. Throws CopySuperseded. */
+    /** Reads the current checkpoint. Throws CopySuperseded. */
     async reload(
       { migrationId, fence }: Pick<Checkpoint, 'migrationId' | 'fence'>,
       signal: AbortSignal,
     ): Promise<Checkpoint> {
       const copy = await readLinearizable(copies, { _id: migrationId }, { signal });
-      if (copy?.fence !== fence) throw new CopySuperseded('another process goes on with the copy');
+      if (copy?.fence !== fence) throw new CopySuperseded('another process continues the copy');
       return checkpointOf(copy);
     },
 
@@ -209,7 +210,7 @@ export function createMigrationCopyStore(db: Db) {
             await ranges.insert(tx, copyOf(next), placed.map(newRange));
             return;
           }
-          // Up to the range in turn is scanned: ranges behind it are not stored yet.
+          // Only this range counts as scanned: later ranges are not stored yet.
           for (const each of placed) {
             const now = { ...next, after: each.range.last, isScanned: false };
             await storeEqual(tx, now, each);
@@ -223,7 +224,9 @@ export function createMigrationCopyStore(db: Db) {
       }
     },
 
-    /** Makes changed events what the source has sent; compares what is stored with that. */
+    /**
+     * Makes changed events equal to what the source has sent, and replaces only events that differ.
+     */
     async applyChanges(
       checkpoint: Checkpoint,
       { uuids, events: sent }: SentChanges,
@@ -246,7 +249,7 @@ export function createMigrationCopyStore(db: Db) {
       });
     },
 
-    /** Notes how far the changes are, and which attempt's fence was reached. */
+    /** Notes the position in the changes, and the attempt whose fence was reached. */
     async note(
       checkpoint: Checkpoint,
       { resumeToken, fencedAttempt }: { resumeToken: Uint8Array; fencedAttempt?: number },
@@ -257,7 +260,7 @@ export function createMigrationCopyStore(db: Db) {
       return await step(checkpoint, { $set }, signal);
     },
 
-    /** Begins the scan anew, with digests: the changes that would follow are lost. */
+    /** Restarts the scan, with digests: the changes that would follow are lost. */
     async restart(checkpoint: Checkpoint, signal: AbortSignal): Promise<Checkpoint> {
       const update = {
         $set: {
@@ -273,9 +276,9 @@ export function createMigrationCopyStore(db: Db) {
     },
 
     /**
-     * Removes events of a range that are none of those that the source has sent of it, until one transaction
-     * can remove the rest: where an earlier stay has left events that the source has deleted since, they may
-     * be all there are. Answers false where they are still too many. Rejects as `mayRemove`.
+     * Removes events of a range that the source has not sent, until one transaction can remove the
+     * rest: an earlier stay may have left any number of events that the source has deleted since.
+     * `isThin` is false if there are still too many. Rejects if `mayRemove` does.
      */
     async thin(
       checkpoint: Checkpoint,
@@ -302,9 +305,9 @@ export function createMigrationCopyStore(db: Db) {
     },
 
     /**
-     * Makes the beginning of a range what the source has, and answers what is left of it. Counts the range
-     * as repaired unless it was expected to differ. Rejects as `mayRemove`, which is
-     * not called for events that differ only in the values of chosen properties.
+     * Makes the beginning of a range equal to the source's, and returns the rest of the range.
+     * Counts the range as repaired unless a difference was expected. Rejects if `mayRemove` does,
+     * which is not called for events that differ only in the values of chosen properties.
      */
     async repair(
       checkpoint: Checkpoint,
@@ -337,7 +340,7 @@ export function createMigrationCopyStore(db: Db) {
       return { checkpoint: next, rest };
     },
 
-    /** Replaces a range, unless it has changed, by parts whose digests are known. */
+    /** Replaces a range, unless it has changed, by parts with known digests. */
     async split(
       checkpoint: Checkpoint,
       range: CopiedRange,
@@ -349,12 +352,15 @@ export function createMigrationCopyStore(db: Db) {
       });
     },
 
-    /** Notes that no range of the scan counts as compared any more: a later process goes on from here. */
+    /**
+     * Notes that all ranges of the scan must be compared again; a later process continues this
+     * comparison.
+     */
     async compareAgain(checkpoint: Checkpoint, signal: AbortSignal): Promise<Checkpoint> {
       return await step(checkpoint, { $set: { comparesAgain: true } }, signal);
     },
 
-    /** Lets the next process compare all ranges once more: what they were compared for is given up. */
+    /** Discards the progress of that comparison: the next process compares all ranges once more. */
     async doubt({ session }: StoreTransaction, migrationId: string): Promise<void> {
       const change = { $unset: { comparesAgain: '' } } as const;
       await copies.updateOne({ _id: migrationId }, change, { session });
@@ -365,7 +371,9 @@ export function createMigrationCopyStore(db: Db) {
       await copies.updateOne({ _id: migrationId }, { $set: { fence: endedFence } }, { session });
     },
 
-    /** Forgets a copy: no process writes for it any more. Its events stay. */
+    /**
+     * Removes the checkpoint and ranges of a copy that no process writes any more. Its events stay.
+     */
     async forget(migrationId: string, signal: AbortSignal): Promise<void> {
       await reading(copies.deleteOne({ _id: migrationId }, bounded), signal);
       await ranges.remove({ migrationId }, signal);

@@ -21,33 +21,36 @@ import { batchesOf, type StoredPosition } from './event-queries.ts';
 import { StoredEvent } from './stored-event.ts';
 import type { StoreTransaction } from './usage.ts';
 
-/** What one range, or one step of changes, holds. */
+/** Limits of one range, and of one step of changes. */
 export const stepBounds = { countMax: 1_000, bytesMax: 1024 * 1024 };
-/** How many documents are read at least at once, however large they are. */
+/** Minimum number of documents that are read at once, regardless of their size. */
 const readMin = 16;
 
 /** A time in the order of writes of this region's database. */
 export type WriteTime = Timestamp;
 
-/** Reads a project's events as they are stored; one statement at a time. */
+/** Reads a project's stored events; one statement at a time. */
 export type EventReader = Awaited<ReturnType<typeof openEventReader>>;
 
-/** A reader that sees at least what was written before it was opened, and only what is durable. */
+/** Opens a reader that sees at least all writes before it was opened, and only durable ones. */
 export async function openEventReader(db: Db, projectId: string, signal: AbortSignal) {
   const time = await reading(majorityTime(db), signal);
   const events = eventsOf(db);
   const session = db.client.startSession({ causalConsistency: true });
   session.advanceOperationTime(time);
-  /** Bytes of a document, about, so that no more is read than is used. */
+  /** Estimated bytes of a document, to avoid reading more than is used. */
   let sizeBytes = 1_024;
 
   return {
-    /** What is read from now on includes what was written before that time. */
+    /** Makes later reads include all writes before that time. */
     see(seen: WriteTime): void {
       session.advanceOperationTime(seen);
     },
 
-    /** The oldest events of a range, within the bounds of a step, and whether there are no more. */
+    /**
+     * Returns the oldest events of a range, within the limits of a step, and whether there are
+     * more.
+     */
     async oldest(
       range: EventRange,
       until: AbortSignal,
@@ -73,8 +76,8 @@ export async function openEventReader(db: Db, projectId: string, signal: AbortSi
     },
 
     /**
-     * Those of some events that exist, as they are now. `left` are the UUIDs of those that are to be
-     * read again, because the bytes of a step are used up.
+     * Returns those of the events that exist now. `left` are the UUIDs that must be read again,
+     * because the bytes of a step are used up.
      */
     async byUuid(
       uuids: readonly Uint8Array[],
@@ -98,7 +101,10 @@ export async function openEventReader(db: Db, projectId: string, signal: AbortSi
       return { documents, left: uuids.filter((uuid) => !taken.has(hex(uuid))) };
     },
 
-    /** The digest of what `hashed` keeps of the documents of a range: of the first ones, up to a number. */
+    /**
+     * Returns the digest of the documents of a range, as `hashed` reduces them; of the first ones,
+     * up to a limit.
+     */
     async digest(
       range: EventRange,
       until: AbortSignal,
@@ -124,7 +130,7 @@ export async function openEventReader(db: Db, projectId: string, signal: AbortSi
   };
 }
 
-/** The events of a range, oldest first, in batches as they arrive. */
+/** Yields the events of a range, oldest first, in batches as they arrive. */
 export async function* rangeOf(
   events: Collection<CapturedEventDocument>,
   projectId: string,
@@ -146,7 +152,7 @@ export async function* rangeOf(
   }
 }
 
-/** How many events of a project are in a range, up to a number. */
+/** Counts the events of a project in a range, up to a limit. */
 export async function countIn(
   events: Collection<CapturedEventDocument>,
   projectId: string,
@@ -163,8 +169,8 @@ export async function countIn(
 }
 
 /**
- * The queries that find a range, one after the other in its order: as one with `$or`, the server
- * merges sorted and takes twice as long.
+ * The queries that find a range, one after the other in its order. As one query with `$or`, the
+ * server would merge sorted results, and take twice as long.
  */
 function queriesOf(
   projectId: string,
@@ -189,7 +195,7 @@ function queriesOf(
   ];
 }
 
-/** The collection of captured events, as it is read outside of transactions. */
+/** The collection of captured events for reads outside of transactions. */
 export function eventsOf(db: Db): Collection<CapturedEventDocument> {
   return db.collection(collectionName, collectionOptions);
 }
@@ -200,17 +206,17 @@ export function placeOf(document: Uint8Array): EventPlace {
   return { timeMs: event.time.getTime(), uuid: event.uuidBytes };
 }
 
-/** A place as it is stored, and so compared. */
+/** A place as stored, also for queries. */
 export function storedPlace(place: EventPlace): StoredPosition {
   return { time: new Date(place.timeMs), uuid: uuidOf(place) };
 }
 
-/** A place that was stored. */
+/** Converts a stored place. */
 export function placeFrom({ time, uuid }: StoredPosition): EventPlace {
   return { timeMs: time.getTime(), uuid: bytesOf(uuid) };
 }
 
-/** A UUID's 16 bytes as the key of a map. */
+/** The 16 bytes of a UUID as a map key. */
 export function hex(uuid: Uint8Array): string {
   return Buffer.from(uuid.buffer, uuid.byteOffset, uuid.byteLength).toString('hex');
 }

@@ -15,28 +15,28 @@ import { placeFrom, stepBounds, storedPlace } from './migration-events.ts';
 import type { StoreTransaction } from './usage.ts';
 
 const rangesName = 'migration_ranges';
-/** A range with more events is split, so that to compare it takes no longer than others. */
+/** A range with more events is split, so that comparing it takes no longer than others. */
 export const splitAbove = 4_000;
 const readAtOnce = 64;
 const changedAtOnce = 500;
 
-/** A range of a copy, and what the source has in it by all that was pulled. */
+/** A range of a copy, with the digest of the source's events according to all that was received. */
 type RangeDocument = {
   _id: ObjectId;
-  /** The scan of a migration that the range is of: each scan has ranges of its own. */
+  /** The scan of a migration to which the range belongs: each scan has its own ranges. */
   copy: string;
   after: StoredPosition;
   last: StoredPosition;
-  /** Absent: it has to be read again. */
+  /** Absent if the range must be read again. */
   digest?: { count: number; hash: Binary | Uint8Array };
   /**
-   * Of the range without an end: the last event that was ever in it, or where it begins; absent where
-   * that is not known.
+   * Only for the range without an end: the last event that was ever in it, or its beginning; absent
+   * if that is not known.
    */
   highest?: StoredPosition;
-  /** Was equal once since it was copied. */
+  /** The range was equal at least once since it was copied. */
   isVerified: boolean;
-  /** How often it was copied again. */
+  /** Number of times that the range was copied again. */
   repairs: number;
 };
 
@@ -44,14 +44,14 @@ export const migrationRangeIndexes: Readonly<Record<string, readonly Index[]>> =
   [rangesName]: [{ key: { copy: 1, last: 1 } }, { key: { copy: 1, isVerified: 1, last: 1 } }],
 };
 
-/** A range as it is compared and repaired. */
+/** A range for comparison and repair. */
 export type CopiedRange = EventRange & {
   id: ObjectId;
   digest: EventDigest | undefined;
   repairs: number;
 };
 
-/** A range that is stored anew. */
+/** A range to be stored. */
 export type NewRange = EventRange & {
   digest?: EventDigest | undefined;
   highest?: EventPlace | undefined;
@@ -59,10 +59,10 @@ export type NewRange = EventRange & {
   repairs?: number;
 };
 
-/** A document that was taken from a copy, or added to it. */
+/** A document that was removed from a copy, or added to it. */
 export type CopiedChange = { document: Uint8Array; place: EventPlace; isAdded: boolean };
 
-/** The ranges of copies. */
+/** Stores the ranges of copies. */
 export function createMigrationRanges(db: Db) {
   const ranges: Collection<RangeDocument> = db.collection(rangesName, collectionOptions);
 
@@ -78,8 +78,8 @@ export function createMigrationRanges(db: Db) {
     },
 
     /**
-     * Removes a range that is to be replaced; false where it was, or ends elsewhere by now, or, if a
-     * digest is given, has another one.
+     * Removes a range that is to be replaced. Returns false if it does not exist any more, has
+     * another end, or, if a digest is given, has another digest.
      */
     async take(
       { session }: StoreTransaction,
@@ -92,7 +92,7 @@ export function createMigrationRanges(db: Db) {
       return (await ranges.deleteOne(same, { session })).deletedCount === 1;
     },
 
-    /** Changes the digests of the ranges of what was taken and added. */
+    /** Updates the digests of the ranges that contain the removed and added documents. */
     async change(
       { session }: StoreTransaction,
       copy: string,
@@ -111,7 +111,7 @@ export function createMigrationRanges(db: Db) {
           near = await ranges.find(filter, options).toArray();
         }
         const [range] = near;
-        if (range === undefined) throw new Error('a change of an event outside of all ranges');
+        if (range === undefined) throw new Error('the changed event is outside of all ranges');
         const its = changed.get(range) ?? [];
         changed.set(range, its);
         its.push(change);
@@ -124,7 +124,7 @@ export function createMigrationRanges(db: Db) {
       if (replaced.length > 0) await ranges.bulkWrite(replaced, { session });
     },
 
-    /** Some ranges that were not equal yet, the oldest first. */
+    /** Returns ranges that are not verified yet, oldest first, up to a limit. */
     async unverified(
       { session }: StoreTransaction,
       copy: string,
@@ -140,7 +140,7 @@ export function createMigrationRanges(db: Db) {
       return range === null ? undefined : rangeFrom(range);
     },
 
-    /** Notes that ranges were equal, unless they have grown too large since. */
+    /** Marks ranges as verified, unless they have grown too large since. */
     async verify(equal: readonly CopiedRange[], signal: AbortSignal): Promise<void> {
       const filter = {
         _id: { $in: equal.map(({ id }) => id) },
@@ -149,16 +149,17 @@ export function createMigrationRanges(db: Db) {
       await reading(ranges.updateMany(filter, { $set: { isVerified: true } }, bounded), signal);
     },
 
-    /** Lets ranges that were repaired as often as this be repaired again. */
+    /** Lets ranges with this number of repairs be repaired again. */
     async forgiveRepairs(copy: string, repairs: number, signal: AbortSignal): Promise<void> {
       const filter = { copy, isVerified: false, repairs: { $gte: repairs } };
-      // Not 0: no range that was repaired is expected to differ.
+      // Not 0: a difference in a repaired range is never expected.
       await reading(ranges.updateMany(filter, { $set: { repairs: 1 } }, bounded), signal);
     },
 
-    /** Lets all ranges of a scan be compared again. */
+    /** Marks all ranges of a scan to be compared again. */
     async unverify(copy: string, signal: AbortSignal): Promise<void> {
-      // In their order, as those that were are compared again meanwhile.
+      // In order of their ends, because ranges that are already marked are compared again
+      // meanwhile.
       const options = { ...bounded, sort: { last: 1 as const }, limit: changedAtOnce };
       for (let after = storedPlace(firstPlace); ; ) {
         const filter = { copy, isVerified: true, last: { $gt: after } };
@@ -194,15 +195,15 @@ export function createMigrationRanges(db: Db) {
 }
 
 /**
- * A range after changes. The range without an end is cut behind the last event that was ever in it,
- * where that is known: what follows are new events alone.
+ * Returns a range after changes. The range without an end is cut after the last event that was ever
+ * in it, if that is known: only new events follow.
  */
 function changedRange(found: RangeDocument, changes: readonly CopiedChange[]): RangeDocument[] {
-  // Binaries are read as bytes alone, and would be written with another subtype.
+  // Binaries are read as plain bytes, and would be written with another subtype.
   const [after, last] = [storedPlace(placeFrom(found.after)), storedPlace(placeFrom(found.last))];
   const range = { ...found, after, last };
   const { digest } = rangeFrom(range);
-  // What is to be read again is counted then.
+  // A range that must be read again is counted then.
   if (digest === undefined) return [range];
   let highest = range.highest && placeFrom(range.highest);
   for (const { document, place, isAdded } of changes) {

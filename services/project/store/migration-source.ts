@@ -3,7 +3,7 @@ import type { Db } from 'mongodb';
 import { ChangeFollower, type Followed } from './migration-changes.ts';
 import { openEventReader } from './migration-events.ts';
 
-/** What another region reads of a project's events. */
+/** Reads a project's events for another region. */
 export type MigrationSource = ReturnType<typeof createMigrationSource>;
 
 export function createMigrationSource({
@@ -14,10 +14,10 @@ export function createMigrationSource({
   clock: Pick<Clock, 'monotonicMs'>;
 }) {
   return {
-    /** Reads events as they are stored. */
+    /** Reads stored events. */
     openReader: (projectId: string, signal: AbortSignal) => openEventReader(db, projectId, signal),
 
-    /** Follows what changes from a point on; refuses with LOG_COMPACTED. */
+    /** Follows changes from a position on. Refuses with LOG_COMPACTED. */
     follow: (followed: Followed, signal: AbortSignal) =>
       ChangeFollower.open(db, followed, { clock, signal }),
   };

@@ -4,10 +4,10 @@ import type { Db } from 'mongodb';
 import type { MigrationDocument } from './documents.ts';
 import { migrationCollection } from './migrations.ts';
 
-/** Open migrations of one side and state. */
+/** The number of open migrations of one side and state. */
 export type OpenMigrations = Pick<MigrationDocument, 'side' | 'state'> & {
   count: number;
-  /** Of those that copy: by how much the copy that is most behind is behind the source. */
+  /** For copying migrations: the largest lag behind the source. */
   lagMs: number;
 };
 
@@ -18,12 +18,12 @@ const { MIGRATION_STATE_COPYING, MIGRATION_STATE_VERIFYING, MIGRATION_STATE_CUTO
   MigrationState;
 const copying = [MIGRATION_STATE_COPYING, MIGRATION_STATE_VERIFYING, MIGRATION_STATE_CUTOVER];
 
-/** How many migrations are open in this region, counted up to 1,000, by side and state. */
+/** Counts the open migrations in this region, up to 1,000, by side and state. */
 export async function openMigrations(db: Db): Promise<OpenMigrations[]> {
   const lag = { $cond: [{ $in: ['$state', copying] }, '$progress.lagMs', 0] };
   const open = migrationCollection(db).aggregate<OpenMigrations>(
     [
-      // The sides select the partial index of open migrations.
+      // The condition on the sides selects the partial index of open migrations.
       { $match: { isOpen: true, side: { $in: ['source', 'destination'] } } },
       { $limit: countMax },
       {

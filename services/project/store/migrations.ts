@@ -14,12 +14,14 @@ import type { Collection, Db, Filter } from 'mongodb';
 import { isOver, statesBefore } from '../rules/migration-states.ts';
 import type { MigrationDocument } from './documents.ts';
 
-/** `migrations` is where each service notes how its own database was migrated. */
+/**
+ * `migrations` is the collection in which each service records the upgrades of its own database.
+ */
 export const migrationsName = 'project_migrations';
 
 const { MIGRATION_STATE_DONE: done, MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
 
-/** It is not put off, or no longer. */
+/** Matches migrations that are not postponed, or no longer. */
 const isDue = { $expr: { $lte: [{ $ifNull: ['$putOff.until', new Date(0)] }, '$$NOW'] } };
 
 export const migrationIndexes: Readonly<Record<string, readonly Index[]>> = {
@@ -40,22 +42,22 @@ export const migrationIndexes: Readonly<Record<string, readonly Index[]>> = {
   ],
 };
 
-/** Where a migration is open; the sides select the partial index. */
+/** The place of open migrations; the condition on the sides selects the partial index. */
 export const openMigration: Place = {
   collection: migrationsName,
   filter: { isOpen: true, side: { $in: ['source', 'destination'] } },
 };
 
-/** What identifies a record, and says which states it may go to. */
+/** Identifies a record, and determines its possible state changes. */
 export type MigrationKey = Pick<MigrationDocument, '_id' | 'side'>;
 
-/** What a change of a record sets, and removes. */
+/** The fields that a change of a record sets or removes. */
 export type MigrationValues = Partial<Omit<MigrationDocument, '_id' | 'side' | 'revision'>>;
 
-/** A place in the order of a list. */
+/** A position in the order of a list. */
 export type MigrationPlace = { requestTime: Date; id: string };
 
-/** Which open records are meant. */
+/** Selects open records. */
 export type OpenRecords = {
   side: MigrationDocument['side'];
   states: readonly MigrationState[];
@@ -63,13 +65,13 @@ export type OpenRecords = {
   destinationRegion?: string;
 };
 
-/** The records of migrations. */
+/** Stores the records of migrations. */
 export type MigrationStore = ReturnType<typeof createMigrationStore>;
 
 export function createMigrationStore(db: Db) {
   const migrations = migrationCollection(db);
 
-  /** Records the end of a rollback in the record of the migration that it rolls back. */
+  /** Records the end of a rollback in the record of the migration that it reverts. */
   const noteRollbackEnd = async (
     { session }: Transaction,
     { _id, rollbackOf, state }: MigrationDocument,
@@ -87,13 +89,13 @@ export function createMigrationStore(db: Db) {
   };
 
   return {
-    /** The record of a project for which there is something left to do. */
+    /** Returns the open record of a project. */
     async findOpen(projectId: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
       const query = migrations.findOne({ projectId, isOpen: true }, bounded);
       return (await reading(query, signal)) ?? undefined;
     },
 
-    /** Stores a record. Refuses with REQUEST_IN_PROGRESS where another call has just stored one. */
+    /** Stores a record. Refuses with REQUEST_IN_PROGRESS if a concurrent call has stored one. */
     async insert(tx: Transaction, migration: MigrationDocument): Promise<void> {
       try {
         await migrations.insertOne(migration, { session: tx.session });
@@ -102,25 +104,25 @@ export function createMigrationStore(db: Db) {
       }
     },
 
-    /** A record as it is now, of any organization: the caller checks access. */
+    /** Returns a record of any organization, by a linearizable read; the caller checks access. */
     async find(id: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
       return (await readLinearizable(migrations, { _id: id }, { signal })) ?? undefined;
     },
 
-    /** A record as of the transaction. */
+    /** Returns a record as of the transaction. */
     async read(tx: Transaction, id: string): Promise<MigrationDocument | undefined> {
       return (await migrations.findOne({ _id: id }, { session: tx.session })) ?? undefined;
     },
 
-    /** The same as of the transaction. */
+    /** Returns the open record of a project as of the transaction. */
     async readOpen(tx: Transaction, projectId: string): Promise<MigrationDocument | undefined> {
       const filter = { projectId, isOpen: true as const };
       return (await migrations.findOne(filter, { session: tx.session })) ?? undefined;
     },
 
     /**
-     * Writes a record whatever its state; undefined where it is not as expected. Refuses to open one, with
-     * REQUEST_IN_PROGRESS, where another call has just opened another.
+     * Writes a record in any state; undefined if it is not as expected. If it opens the record,
+     * refuses with REQUEST_IN_PROGRESS if a concurrent call has opened another.
      */
     async write(
       tx: Transaction,
@@ -141,7 +143,7 @@ export function createMigrationStore(db: Db) {
       }
     },
 
-    /** Brings a record to a state, from one that may become it; undefined where it is in another. */
+    /** Changes the state of a record if its present state allows it; otherwise undefined. */
     async become(
       tx: Transaction,
       { _id, side }: MigrationKey,
@@ -159,8 +161,8 @@ export function createMigrationStore(db: Db) {
     },
 
     /**
-     * Lets a process work on an open migration to this region; undefined where a later one does, and
-     * where it is put off.
+     * Lets a process work on an open migration to this region; undefined if a later process does,
+     * or if the migration is postponed.
      */
     async claim(
       id: string,
@@ -178,14 +180,14 @@ export function createMigrationStore(db: Db) {
       return (await reading(claimed, signal)) ?? undefined;
     },
 
-    /** Notes what the work has failed of, and for how long others have the turn. */
+    /** Notes why the work failed, and how long other migrations have their turn. */
     async putOff(
       { _id, side }: MigrationKey,
       { tries, pauseMs, why }: { tries: number; pauseMs: number; why: string },
       expected: Filter<MigrationDocument>,
       signal: AbortSignal,
     ): Promise<void> {
-      // By the database's clock, as every process of this region waits for it.
+      // By the database's clock, because every process of this region waits for it.
       const until = { $add: ['$$NOW', Math.ceil(pauseMs)] };
       const putOff = { tries, until, why: { $literal: why } };
       const revision = { $add: ['$revision', 1] };
@@ -198,8 +200,8 @@ export function createMigrationStore(db: Db) {
     },
 
     /**
-     * Open migrations to this region in some states, but for those that are put off and some others. First
-     * those that never were, then those that were put off longest ago.
+     * Returns open migrations to this region in the given states, except those that are postponed
+     * and `except`: first those that never were postponed, then by the end of their postponement.
      */
     async due(
       states: readonly MigrationState[],
@@ -214,8 +216,9 @@ export function createMigrationStore(db: Db) {
     },
 
     /**
-     * Writes how far the work is, and where it goes on, that nothing puts it off any more; undefined where
-     * a later process does it. An undefined `secondsLeft` is forgotten.
+     * Writes the progress; if the work continues, also clears the reason of its postponement.
+     * Returns undefined if a later process works on the migration. An undefined `secondsLeft` is
+     * removed.
      */
     async report(
       { _id, fence }: Pick<MigrationDocument, '_id' | 'fence'>,
@@ -241,7 +244,7 @@ export function createMigrationStore(db: Db) {
       return (await reading(reported, signal)) ?? undefined;
     },
 
-    /** Notes, in the records of its migrations to this region, that a deleted project is purged. */
+    /** Notes in the records of a deleted project's migrations to this region that it is purged. */
     async noteProjectPurged(projectId: string, signal: AbortSignal): Promise<void> {
       const filter = { projectId, side: 'destination' as const, state: done };
       const noted = { $set: { isProjectPurged: true as const }, $inc: { revision: 1 } };
@@ -249,8 +252,8 @@ export function createMigrationStore(db: Db) {
     },
 
     /**
-     * Migrations whose source is to be purged, but for those that are put off and some others. First those
-     * that never were, then those that were put off longest ago.
+     * Returns migrations whose source is to be purged, except those that are postponed and
+     * `except`: first those that never were postponed, then by the end of their postponement.
      */
     async purging(
       except: { ids: readonly string[]; regions: readonly string[] },
@@ -266,7 +269,7 @@ export function createMigrationStore(db: Db) {
       return await reading(migrations.find(filter, options).toArray(), signal);
     },
 
-    /** A page of an organization's migrations, or of all, newest first. */
+    /** Returns a page of an organization's migrations, or of all, newest first. */
     async list(
       organizationId: string | undefined,
       { after, size }: { after: MigrationPlace | undefined; size: number },
@@ -291,18 +294,19 @@ export function createMigrationStore(db: Db) {
       return (await reading(migrations.findOne(openMigration.filter, options), signal)) !== null;
     },
 
-    /** The finished migration of a project from this region that was committed last. */
+    /** Returns the finished migration of a project from this region that was committed last. */
     async lastFrom(projectId: string, signal: AbortSignal): Promise<MigrationDocument | undefined> {
       const filter = { projectId, side: 'source' as const, state: done };
-      // The database has set the commit times; clocks of processes have set the request times.
+      // The database has set the commit times, but the processes have set the request times.
       const sort = { commitTime: -1, requestTime: -1, _id: -1 } as const;
       const query = migrations.find(filter, bounded).sort(sort).limit(1);
       return (await reading(query.toArray(), signal)).at(0);
     },
 
     /**
-     * A page of the open records of one side in some states, from one other region or all, by id: those
-     * after one; '': the first. They are sorted in memory, as there are never many.
+     * Returns a page of the open records of one side in the given states, from one other region or
+     * all, by id after the given one; '' for the first page. They are sorted in memory: there are
+     * never many.
      */
     async openAfter(
       after: string,
@@ -332,14 +336,14 @@ export function createMigrationStore(db: Db) {
   };
 }
 
-/** The collection; its transactions go beside those of projects and slots. */
+/** The collection; transactions use it together with projects and slots. */
 export function migrationCollection(db: Db): Collection<MigrationDocument> {
   return db.collection(migrationsName, collectionOptions);
 }
 
 /**
- * Expected of a record by all that a purge writes: a process that was paused does nothing by its comparison
- * where that purge has ended, even if another one has begun.
+ * Conditions for all writes of a purge: a process that was paused writes nothing after the end of
+ * its purge, even if another purge has begun.
  */
 export function samePurge({
   purgeNumber,

@@ -5,15 +5,15 @@ import { bounded, collectionOptions } from '@silo/mongo/read.ts';
 import type { Collection, Db, Filter } from 'mongodb';
 import type { MoveDocument } from './documents.ts';
 
-/** What ends the time in which a move can be undone. */
+/** The change that ends the time in which a move can be undone. */
 export type Closing =
   | Required<Pick<MoveDocument, 'undoneBy'>>
   | Required<Pick<MoveDocument, 'finalizeTime' | 'finalizerAccountId'>>;
 
-/** Whose moves are listed: an organization's, or of these only those of one project. */
+/** Selects the moves of an organization, or only those of one project. */
 export type Listed = { organizationId: string; projectId?: string | undefined };
 
-/** The record of every move. */
+/** Stores the records of all moves. */
 export type MoveStore = ReturnType<typeof createMoveStore>;
 
 export function createMoveStore(db: Db) {
@@ -24,17 +24,17 @@ export function createMoveStore(db: Db) {
       await moves.insertOne(move, { session: tx.session });
     },
 
-    /** The current state of a move of any organizations: the caller checks access. */
+    /** Returns a move of any organizations, by a linearizable read; the caller checks access. */
     async find(moveId: string, signal: AbortSignal): Promise<MoveDocument | undefined> {
       return (await readLinearizable(moves, { _id: moveId }, { signal })) ?? undefined;
     },
 
-    /** The same as of the transaction. */
+    /** Returns a move as of the transaction. */
     async read(tx: Transaction, moveId: string): Promise<MoveDocument | undefined> {
       return (await moves.findOne({ _id: moveId }, { session: tx.session })) ?? undefined;
     },
 
-    /** Ends the time in which a move can be undone; undefined where it is over. Happens once. */
+    /** Ends the time in which a move can be undone; undefined if it is over. Succeeds only once. */
     async close(
       tx: Transaction,
       moveId: string,
@@ -54,7 +54,7 @@ export function createMoveStore(db: Db) {
       return closed ?? undefined;
     },
 
-    /** A page of the moves from and to an organization, newest first. */
+    /** Returns a page of the moves from and to an organization, newest first. */
     async list(
       { organizationId, projectId }: Listed,
       { beforeId, size }: { beforeId: string | undefined; size: number },

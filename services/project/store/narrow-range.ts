@@ -5,17 +5,18 @@ import { type IndexedRange, indexedRanges } from '../rules/events/indexed-ranges
 import { type CapturedEventDocument, placeIndex } from './event-collection.ts';
 
 /**
- * How many events a range may have to be read by its index: as many as a page compares otherwise.
+ * Maximum number of events in a range that is read by its index: as many as a page otherwise
+ * compares.
  * @internal Exported for tests.
  */
 export const narrowMax = 5_000;
 
-/** A range of an indexed property, in which few events of a project lie. */
+/** A range of an indexed property that contains few events of a project. */
 export type NarrowRange = { place: number; within: Filter<CapturedEventDocument>[] };
 
 /**
- * The range that a filter's LESS, GREATER and PREFIX leave of an indexed property, if few events lie
- * there: an index has them in the order of values, so their keys are sorted for each page.
+ * The range of an indexed property according to a filter's LESS, GREATER and PREFIX, if it contains
+ * few events: an index has them in the order of values, so their keys are sorted for each page.
  */
 export async function narrowRange(
   events: Collection<CapturedEventDocument>,

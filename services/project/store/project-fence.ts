@@ -7,7 +7,7 @@ import type { ProjectDocument } from './documents.ts';
 const here = [ProjectState.PROJECT_STATE_ACTIVE, ProjectState.PROJECT_STATE_DELETED];
 
 /**
- * Answers whether the project is in use in this region, or deleted and still restorable, and as given,
+ * Returns whether the project is active in this region, or deleted and restorable, and as given,
  * until the transaction commits.
  */
 export type FenceHere = (
@@ -17,9 +17,10 @@ export type FenceHere = (
 ) => Promise<boolean>;
 
 /**
- * Every transaction that changes events without a permit begins with this, and changes nothing where
- * it answers false. It writes the project's document, as the end of access does: of the two, one does
- * not commit. So a process that was paused changes no event of a project that has left the region.
+ * Every transaction that changes events without a permit calls this first, and changes nothing if
+ * it returns false. It writes the project's document, as every change that ends access does: of two
+ * concurrent ones, only one commits. So a process that was paused changes no event of a project
+ * that has left the region.
  */
 export function projectFence(db: Db): FenceHere {
   const projects = db.collection<ProjectDocument>('projects', collectionOptions);

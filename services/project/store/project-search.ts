@@ -4,29 +4,30 @@ import type { ProjectDocument } from './documents.ts';
 
 const active = ProjectState.PROJECT_STATE_ACTIVE;
 
-/** A place in the order of a search: after this project, by its organization, name and id. */
+/** A position in the order of a search: after this project, by organization, name and id. */
 type SearchPosition = { organizationId: string; searchName: string; id: string };
 
-/** Which projects are searched. */
+/** The parameters of a search. */
 export type Search = {
-  /** Of these organizations, in the order of the answer. */
+  /** The searched organizations, in the order of the result. */
   organizationIds: readonly string[];
-  /** Part of the folded name; '' for all. Data, never a pattern. */
+  /** Part of the folded name; '' for all. Never interpreted as a pattern. */
   text: string;
-  /** Organizations whose projects are all found, whatever their names. */
+  /** Organizations whose projects all match, regardless of their names. */
   wholeIds: readonly string[];
-  /** Where given: only projects of these organizations, and these projects. */
+  /** If given, restricts the search to these projects and all projects of these organizations. */
   only?: { organizationIds: readonly string[]; projectIds: readonly string[] } | undefined;
   after?: SearchPosition | undefined;
   size: number;
 };
 
-/** Where a search finds a project: all of it is in the index. */
+/** The sort key of a found project; the index contains all of it. */
 export type SearchKey = Pick<ProjectDocument, '_id' | 'organizationId' | 'searchName'>;
 
 /**
- * Finds at most `limit` keys of some of a search's organizations in one query, in the index alone.
- * Those of one organization come in the index's order, so that the query ends with the last of them.
+ * Finds at most `limit` keys of some of the searched organizations in one query, from the index
+ * alone. For one organization, results come in the index's order, so that the query stops at the
+ * limit.
  */
 export function searchPipeline(
   search: Search,
@@ -65,7 +66,10 @@ export function searchPipeline(
   ];
 }
 
-/** What the index does not bound is an expression of its keys: a filter would read documents. */
+/**
+ * The conditions that the index does not bound, as expressions of its keys: a filter would read
+ * documents.
+ */
 function searchConditions({ text, wholeIds, only, after }: Search, isMixed: boolean): Document[] {
   const conditions: Document[] = [];
   if (isMixed) {
@@ -94,14 +98,14 @@ function searchConditions({ text, wholeIds, only, after }: Search, isMixed: bool
   return conditions;
 }
 
-/** Data in an expression, whatever it begins with. */
+/** A literal in an expression, even if it begins with `$`. */
 function literal(value: string | readonly string[]): Document {
   return { $literal: typeof value === 'string' ? value : [...value] };
 }
 
-/** A regular expression that matches exactly this text, whatever stands in it. */
+/** A regular expression that matches exactly this text. */
 function literally(text: string): string {
-  // NUL in particular: the server refuses one, though not its escape.
+  // Needed for NUL in particular: the server rejects it unless it is escaped.
   return text.replaceAll(/[^\p{L}\p{N}]/gu, (character) => {
     const point = character.codePointAt(0) ?? 0;
     return `\\x{${point.toString(16)}}`;

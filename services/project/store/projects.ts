@@ -13,21 +13,21 @@ import { byName } from './set-up.ts';
 
 const active = ProjectState.PROJECT_STATE_ACTIVE;
 const deleted = ProjectState.PROJECT_STATE_DELETED;
-/** How many found projects are read at a time. */
+/** Number of found projects that are read at a time. */
 const searchedAtOnce = 100;
 
-/** A place in the answer of a search, and the project unless it left that place meanwhile. */
+/** A result of a search, with the project unless it has left the organization meanwhile. */
 export type Found = { key: SearchKey; project: ProjectDocument | undefined };
 
-/** What a change expects to find; anything else changes nothing. */
+/** What a change requires of the project; otherwise it changes nothing. */
 export type Expected = {
   organizationId: string;
   revision?: number | undefined;
-  /** The move that brought it there. */
+  /** The move that brought the project there. */
   moveId?: string | undefined;
 };
 
-/** The projects. What belongs to another organization than the one given is not there. */
+/** Stores projects. A project of another organization than the given one counts as missing. */
 export type ProjectStore = ReturnType<typeof createProjectStore>;
 
 export function createProjectStore(db: Db) {
@@ -36,7 +36,7 @@ export function createProjectStore(db: Db) {
   const find = (filter: Filter<ProjectDocument>, { signal, ...options }: FindOptions) =>
     reading(projects.find(filter, { ...options, ...bounded }).toArray(), signal);
 
-  /** Changes a project that is active and as expected; answers it as it is then. */
+  /** Changes a project that is active and as expected. Returns the changed project. */
   const change = async (
     tx: Transaction,
     projectId: string,
@@ -51,11 +51,14 @@ export function createProjectStore(db: Db) {
     return changed ?? undefined;
   };
 
-  /** Where the projects of a page are, and of one more: by two queries, if many organizations. */
+  /**
+   * Returns the keys of a page of projects, and of one more; by two queries if there are many
+   * organizations.
+   */
   const searchKeys = async (search: Search, signal: AbortSignal): Promise<SearchKey[]> => {
     const keys: SearchKey[] = [];
     const [first, ...others] = search.organizationIds;
-    // Often the first organization alone fills the page, and the index has its names in order.
+    // The first organization alone often fills the page, and the index has its names in order.
     for (const some of [first === undefined ? [] : [first], others]) {
       const limit = search.size + 1 - keys.length;
       if (some.length === 0 || limit === 0) break;
@@ -70,7 +73,7 @@ export function createProjectStore(db: Db) {
   return {
     change,
 
-    /** What decides access to a project, as of now. */
+    /** Returns the fact that decides access to a project, by a linearizable read. */
     async fact(projectId: string, signal: AbortSignal): Promise<ProjectFact | undefined> {
       const found = await readLinearizable(
         projects,
@@ -85,7 +88,7 @@ export function createProjectStore(db: Db) {
       return { organizationId, state, migratedTo, capture: captureSettingsOf(found) };
     },
 
-    /** An organization's active project. */
+    /** Returns an organization's active project. */
     async get(
       organizationId: string,
       projectId: string,
@@ -95,7 +98,10 @@ export function createProjectStore(db: Db) {
       return found;
     },
 
-    /** A page of an organization's projects, oldest first: active ones, or deleted ones too. */
+    /**
+     * Returns a page of an organization's projects, oldest first: active ones, or also deleted
+     * ones.
+     */
     async list(
       organizationId: string,
       { afterId, size, showDeleted }: { afterId: string; size: number; showDeleted: boolean },
@@ -108,12 +114,13 @@ export function createProjectStore(db: Db) {
       return await readPage(projects.find(filter, bounded).sort({ _id: 1 }), size, signal);
     },
 
-    /** A page of the active projects that match, by organization, then name, then id. */
+    /** Returns a page of the active projects that match, by organization, name and id. */
     async search(search: Search, signal: AbortSignal): Promise<Page<Found>> {
       const keys = await searchKeys(search, signal);
       const wanted = keys.slice(0, search.size);
       const found: Found[] = [];
-      // A few at a time, because the page may end at its bytes long before its count.
+      // Reads a few at a time, because the page may reach its maximum of bytes long before that of
+      // projects.
       for (let first = 0; first < wanted.length; first += searchedAtOnce) {
         const some = wanted.slice(first, first + searchedAtOnce);
         const ids = some.map(({ _id }) => _id);
@@ -126,7 +133,7 @@ export function createProjectStore(db: Db) {
       return { items: found, hasMore: keys.length > search.size };
     },
 
-    /** Which of these names an organization's active projects have. */
+    /** Returns those of the names that active projects of an organization have. */
     async existingNames(
       tx: Transaction,
       organizationId: string,
@@ -151,7 +158,7 @@ export function createProjectStore(db: Db) {
       await projects.insertMany([...documents], { session: tx.session });
     },
 
-    /** An organization's project in whatever state, as of the transaction. */
+    /** Returns an organization's project in any state, as of the transaction. */
     async read(
       tx: Transaction,
       organizationId: string,
@@ -162,8 +169,8 @@ export function createProjectStore(db: Db) {
     },
 
     /**
-     * Marks a project deleted, to be purged then; later where that is too early by MongoDB's clock, as
-     * nothing brings back what is purged.
+     * Marks a project as deleted, to be purged at the given time; later if that is too early by
+     * MongoDB's clock, because a purge cannot be undone.
      */
     async remove(
       tx: Transaction,
@@ -182,8 +189,8 @@ export function createProjectStore(db: Db) {
     },
 
     /**
-     * Gives projects to another organization, all or none, and answers them in that order.
-     * Undefined where one is not active and as expected; the transaction must then be given up.
+     * Gives projects to another organization, all or none, and returns them in the same order.
+     * Returns undefined if one is not active and as expected; the transaction must then be aborted.
      */
     async transfer(
       tx: Transaction,
@@ -208,13 +215,13 @@ export function createProjectStore(db: Db) {
       return inOrder(projectIds, moved);
     },
 
-    /** Those of these projects that exist, whosever they are, as of the transaction. */
+    /** Returns those of the projects that exist, of any organization, as of the transaction. */
     async readMany(tx: Transaction, projectIds: readonly string[]): Promise<ProjectDocument[]> {
       const { session } = tx;
       return await projects.find({ _id: { $in: [...projectIds] } }, { session }).toArray();
     },
 
-    /** Those of an organization's projects, in whatever state. */
+    /** Returns those of the projects that belong to an organization, in any state. */
     async getMany(
       organizationId: string,
       projectIds: readonly string[],
@@ -223,13 +230,13 @@ export function createProjectStore(db: Db) {
       return await find({ _id: { $in: [...projectIds] }, organizationId }, { signal });
     },
 
-    /** How many of an organization's deleted projects could still be undeleted. */
+    /** Counts an organization's deleted projects that can still be undeleted. */
     async countRestorable(tx: Transaction, organizationId: string): Promise<number> {
       const filter = { organizationId, ...restorable(tx.now) };
       return await projects.countDocuments(filter, { session: tx.session });
     },
 
-    /** Makes a deleted project active again, unless its time is over. */
+    /** Activates a deleted project, unless its time is over. */
     async restore(
       tx: Transaction,
       organizationId: string,
@@ -248,8 +255,8 @@ export function createProjectStore(db: Db) {
     },
 
     /**
-     * Ids of deleted projects, of any organization, whose time to be purged has come: by the caller's clock
-     * and by MongoDB's.
+     * Returns ids of deleted projects of any organization that are due to be purged, both by the
+     * caller's clock and by MongoDB's.
      */
     async due(
       now: Date,
@@ -262,8 +269,8 @@ export function createProjectStore(db: Db) {
     },
 
     /**
-     * Begins the purge of a deleted project whose time has come, by both clocks: from then on nothing brings it
-     * back. Answers whether it has begun, now or before.
+     * Begins the purge of a deleted project that is due by both clocks; from then on it cannot be
+     * restored. Returns whether the purge has begun, now or before.
      */
     async beginPurge(projectId: string, now: Date, signal: AbortSignal): Promise<boolean> {
       const begun = projects.updateOne(
@@ -282,12 +289,12 @@ export function createProjectStore(db: Db) {
   };
 }
 
-/** Deleted, and not yet to be purged. */
+/** Matches projects that are deleted and not due to be purged. */
 function restorable(now: Date): Filter<ProjectDocument> {
   return { state: deleted, purgeTime: { $gt: now }, purging: { $exists: false } };
 }
 
-/** By the earlier of two clocks: one process whose clock is ahead must purge nothing. */
+/** Uses the earlier of two clocks: a process whose clock is ahead must purge nothing early. */
 function dueBy(now: Date): Filter<ProjectDocument> {
   const purgeTime = { $lte: now };
   return { state: deleted, purgeTime, $expr: { $lte: ['$purgeTime', '$$NOW'] } };
@@ -308,7 +315,7 @@ function inOrder(ids: readonly string[], documents: ProjectDocument[]): ProjectD
 
 type FindOptions = { sort?: Record<string, 1>; limit?: number; signal: AbortSignal };
 
-/** One that moved since it was found is not where it was found. */
+/** A project that was moved after the search found it is not returned. */
 function sameOwner(
   project: ProjectDocument | undefined,
   { organizationId }: SearchKey,

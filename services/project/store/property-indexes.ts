@@ -29,18 +29,18 @@ import {
 import { projectFence } from './project-fence.ts';
 import type { StoredEvent } from './stored-event.ts';
 
-/** Longer than a step takes: a lease is renewed with every step. */
+/** Longer than a step takes: every step renews the lease. */
 const leaseMs = 30_000;
-/** Of one transaction. */
+/** Limits of one transaction. */
 const stepBounds = { countMax: 250, bytesMax: 4 * 1024 * 1024 };
 const unfinishedMax = 100;
-/** MongoDB goes on with an index that it is not waited for any longer. */
+/** How long to wait for an index. MongoDB continues to build it after that. */
 const placeWithinMs = 10 * 60 * 1_000;
 
 /**
- * How far the work on one place of a project is; kept until the project is purged. Every step writes
- * it, so that two steps on a place never commit beside each other: a process that was paused fills
- * no place that has been given to another property since.
+ * The progress of the work on one place of a project; kept until the project is purged. Every step
+ * writes it, so that two concurrent steps on a place never both commit: a process that was paused
+ * fills no place that now belongs to another property.
  */
 type WorkDocument = {
   /** `<project>/<place>`. */
@@ -48,7 +48,7 @@ type WorkDocument = {
   owner: string;
   fence: number;
   until: Date;
-  /** The index that `after` belongs to. */
+  /** The index to which `after` belongs. */
   since?: number;
   /** The last event that was read. */
   after?: StoredPosition;
@@ -60,7 +60,7 @@ export type Unfinished = { projectId: string; index: PropertyIndex };
 const lease = leaseOn('until');
 const everything = checkFilter(undefined);
 
-/** The indexes of the properties that projects have chosen. */
+/** Stores the indexes of the properties that projects have chosen. */
 export type PropertyIndexStore = ReturnType<typeof createPropertyIndexStore>;
 
 export function createPropertyIndexStore({ client, db }: { client: MongoClient; db: Db }) {
@@ -73,7 +73,7 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
 
   const fenceHere = projectFence(db);
 
-  /** Writes the values of some events; answers where they end, undefined where none are left. */
+  /** Writes the values of some events. Returns where they end; undefined if none are left. */
   const fill = async (
     projectId: string,
     { name, place }: PropertyIndex,
@@ -99,7 +99,7 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
     return last;
   };
 
-  /** Removes the values of some events; answers whether there were any. */
+  /** Removes the values of some events. Returns whether there were any. */
   const clear = async (
     projectId: string,
     { place }: PropertyIndex,
@@ -124,7 +124,7 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
   };
 
   return {
-    /** The indexes of a project that have the values of all of its events. */
+    /** Returns the indexes of a project that contain the values of all its events. */
     async ready(projectId: string, signal: AbortSignal): Promise<PropertyIndex[]> {
       const projection = { propertyIndexes: 1 };
       const found = projects.findOne({ _id: projectId }, { ...bounded, projection });
@@ -132,7 +132,7 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
       return propertyIndexes.filter(({ state }) => state === 'ready');
     },
 
-    /** Some indexes that are not built, or not removed, yet. */
+    /** Returns indexes that are being built or removed, up to a limit. */
     async unfinished(signal: AbortSignal): Promise<Unfinished[]> {
       const filter = { 'propertyIndexes.state': { $in: ['building', 'removing'] as const } };
       const options = {
@@ -147,7 +147,7 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
       );
     },
 
-    /** Begins work on a place that no other process works on. Answers its fence. */
+    /** Begins work on a place unless another process works on it. Returns the fence. */
     async acquire(
       { projectId, index }: Unfinished,
       owner: string,
@@ -170,16 +170,16 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
       await reading(works.updateOne(held, lease.release(), bounded));
     },
 
-    /** Makes the index of a place, for all projects, where it is missing. */
+    /** Creates the index of a place, for all projects, if it is missing. */
     async createPlace(place: number, signal: AbortSignal): Promise<void> {
       const within = AbortSignal.any([signal, AbortSignal.timeout(placeWithinMs)]);
       await reading(events.createIndexes([placeIndex(place)]), within);
     },
 
     /**
-     * Fills, or removes, the values of some events in one transaction. Answers whether more is to be
-     * done: the last step makes the index ready, or frees its place. To be begun only when no capture
-     * uses an older choice of indexes any more.
+     * Adds or removes the values of some events in one transaction. Returns whether more steps are
+     * needed: the last step marks the index as ready, or frees its place. Begin only when no
+     * capture uses an older choice of indexes any more.
      */
     async step(
       { projectId, index }: Unfinished,
@@ -215,7 +215,7 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
       return await reading(run, signal);
     },
 
-    /** Forgets the work on a project that is purged. */
+    /** Removes the work documents of a purged project. */
     async purge(projectId: string, signal: AbortSignal): Promise<void> {
       const ids = Array.from({ length: placesMax }, (_, place) => workId(projectId, place));
       await reading(works.deleteMany({ _id: { $in: ids } }, bounded), signal);

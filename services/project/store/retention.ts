@@ -6,25 +6,25 @@ import type { ProjectDocument } from './documents.ts';
 import { byTime, type CapturedEventDocument, collectionName, idOf } from './event-collection.ts';
 import { projectFence } from './project-fence.ts';
 
-/** A larger deletion delays the inserts of others. */
+/** A larger deletion would delay the inserts of others. */
 const deletedAtOnce = 500;
 const readAtOnce = 100;
 const byRetention = 'by_retention';
 
-/** Leads to the projects that do not keep all events. */
+/** The index of the projects with a retention. */
 export const retentionIndex: Index = {
   key: { _id: 1, 'settings.retentionDays': 1 },
   name: byRetention,
   partialFilterExpression: { 'settings.retentionDays': { $gt: 0 } },
 };
 
-/** A project that does not keep all events. */
+/** A project with a retention. */
 export type Retaining = { projectId: string; retentionDays: number };
 
-/** The same, with MongoDB's time when it was read. */
+/** The project with MongoDB's time of the read. */
 type Read = Retaining & { readTime: Date };
 
-/** Removes events that their projects do not keep any more. */
+/** Removes events that are older than their project's retention. */
 export type RetentionStore = ReturnType<typeof createRetentionStore>;
 
 export function createRetentionStore(db: Db) {
@@ -32,7 +32,10 @@ export function createRetentionStore(db: Db) {
   const events = db.collection<CapturedEventDocument>(collectionName, collectionOptions);
   const fenceHere = projectFence(db);
   return {
-    /** The projects with a retention that follow a project id; none: there are no more. */
+    /**
+     * Returns the projects with a retention whose ids follow the given one; an empty list after the
+     * last.
+     */
     async next(afterId: string, signal: AbortSignal): Promise<Read[]> {
       const filter = { _id: { $gt: afterId }, 'settings.retentionDays': { $gt: 0 } };
       const options = {
@@ -50,9 +53,9 @@ export function createRetentionStore(db: Db) {
     },
 
     /**
-     * Removes some of a project's events from before a time, while the project is here and its setting is
-     * the given one. Returns whether more of them may be left. The project says from then on that they
-     * may be gone, whatever its setting becomes.
+     * Removes some of a project's events from before a time, while the project is in this region
+     * and its setting is the given one. Returns whether more of them may be left. Records in the
+     * project that such events may be gone, even if its setting changes.
      */
     async removeSomeBefore(
       { projectId, retentionDays }: Retaining,

@@ -2,12 +2,12 @@ import type { EventDigest } from '../rules/events/event-digest.ts';
 import type { EventPlace } from '../rules/events/event-range.ts';
 import type { EventBytes } from './copied-events.ts';
 
-/** A range of the source, with its documents or without. */
+/** A range of the source, with or without its documents. */
 export type SentRange = {
   last: EventPlace;
   digest: EventDigest;
   events: readonly EventBytes[] | undefined;
-  /** Bytes of documents that the source has read; absent: those of the events. */
+  /** Bytes of documents that the source has read; absent: the bytes of the events. */
   bytesRead?: number;
 };
 

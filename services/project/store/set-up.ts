@@ -16,15 +16,16 @@ import { migrationIndexes } from './migrations.ts';
 import { retentionIndex } from './retention.ts';
 import { usageIndexes } from './usage.ts';
 
-/** The index that answers names in their order. */
+/** The index that returns names in order. */
 export const byName = 'by_name';
 
 const foldedAtOnce = 500;
 const movesAtOnce = 500;
 
 /**
- * Folds the names that an older version of Silo has folded, or has not. One that an older process
- * renames meanwhile is found by its old folding until it is renamed again, or a process starts.
+ * Folds the names that an older version of Silo has folded differently, or not at all. If an older
+ * process renames a project meanwhile, it is found by the old folding until it is renamed again, or
+ * a process starts.
  */
 const foldNames: Migration = {
   name: 'folded-names',
@@ -35,7 +36,8 @@ const foldNames: Migration = {
       const stale = await staleNames(db, foldedAtOnce);
       if (stale.length === 0) return;
       const updates = stale.map(({ _id, name }) => ({
-        // Unless it is renamed meanwhile: then the next turn sees it, if it must.
+        // Skips a project that is renamed meanwhile: the next iteration finds it if it is still
+        // stale.
         updateOne: { filter: { _id, name }, update: { $set: foldedName(name) } },
       }));
       await reading(projectsOf(db).bulkWrite(updates, { ordered: false }));
@@ -44,8 +46,8 @@ const foldNames: Migration = {
 };
 
 /**
- * Gives moves that the first releases recorded, each of one project, the form of later ones. They
- * cannot be undone. One that such a process records meanwhile is brought to it by the next start.
+ * Converts moves that the first releases recorded, each of one project, to the present form. They
+ * cannot be undone. If such a process records a move meanwhile, the next start converts it.
  */
 const movesOfOneProject: Migration = {
   name: 'moves-of-one-project',
@@ -63,7 +65,7 @@ const movesOfOneProject: Migration = {
   },
 };
 
-/** The service's collections and indexes, names of projects as they are searched, and moves. */
+/** The migrations of this service's database: collections and indexes, folded names, and moves. */
 export const storeMigrations: readonly Migration[] = [
   indexMigration('indexes', {
     ...capturedEventIndexes,

@@ -3,17 +3,17 @@ import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import type { Collection, Db, Filter } from 'mongodb';
 import type { SlotsDocument } from './documents.ts';
 
-/** How many projects go where, and how many the source keeps at least. */
+/** The number of moved projects, their organizations, and the minimum that the source keeps. */
 type Transfer = { sourceId: string; destinationId: string; count: number; kept: number };
 
-/** The slots of organizations. */
+/** Stores the slots of organizations. */
 export type SlotStore = ReturnType<typeof createSlotStore>;
 
 export function createSlotStore(db: Db) {
   const slots: Collection<SlotsDocument> = db.collection('slots', collectionOptions);
 
   return {
-    /** The slots of these organizations, of those that have any. */
+    /** Returns the slots of those of the organizations that have any. */
     async getMany(
       organizationIds: readonly string[],
       signal: AbortSignal,
@@ -23,7 +23,7 @@ export function createSlotStore(db: Db) {
       return new Map(found.map((each) => [each._id, each]));
     },
 
-    /** The slots of these organizations as of the transaction. */
+    /** Returns the slots of these organizations as of the transaction. */
     async readMany(
       tx: Transaction,
       organizationIds: readonly string[],
@@ -38,7 +38,7 @@ export function createSlotStore(db: Db) {
       return (await slots.findOne({ _id: organizationId }, { session })) ?? undefined;
     },
 
-    /** Opens slots; answers whether they were not open yet. */
+    /** Opens slots. Returns false if they were open already. */
     async open(tx: Transaction, { _id, ...rest }: SlotsDocument): Promise<boolean> {
       const { upsertedCount } = await slots.updateOne(
         { _id },
@@ -48,7 +48,7 @@ export function createSlotStore(db: Db) {
       return upsertedCount === 1;
     },
 
-    /** Takes that many slots, all or none; answers whether there were as many. */
+    /** Takes that many slots, all or none. Returns whether there were enough. */
     async take(tx: Transaction, organizationId: string, more: number): Promise<boolean> {
       const { session } = tx;
       const { matchedCount } = await slots.updateOne(
@@ -61,7 +61,7 @@ export function createSlotStore(db: Db) {
       return matchedCount === 1;
     },
 
-    /** Frees a slot that an existing project held. */
+    /** Frees the slot of an existing project. */
     async free(tx: Transaction, organizationId: string): Promise<void> {
       const { matchedCount } = await slots.updateOne(
         { _id: organizationId, count: { $gte: 1 } },
@@ -73,16 +73,16 @@ export function createSlotStore(db: Db) {
     },
 
     /**
-     * Moves the use of that many slots from source to destination. Answers false where the source
+     * Transfers the use of that many slots from source to destination. Returns false if the source
      * would keep fewer than `kept` or the destination has no room; the transaction must then be
-     * given up.
+     * aborted.
      */
     async transfer(
       tx: Transaction,
       { sourceId, destinationId, count, kept }: Transfer,
     ): Promise<boolean> {
       const source = { _id: sourceId, count: { $gte: count + kept } };
-      // Neighbours of one kind go to the server as one statement.
+      // Consecutive operations of one kind are sent as one statement.
       const { matchedCount } = await slots.bulkWrite(
         [
           { updateOne: { filter: source, update: counted(-count) } },

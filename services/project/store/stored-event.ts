@@ -5,15 +5,15 @@ import { uuidText } from '../rules/events/uuid.ts';
 
 type Field = BSON.OnDemand['BSONElement'];
 
-/** In BSON a binary's value follows its length and its subtype, and a string's its length. */
+/** In BSON, length and subtype precede a binary's value, and the length precedes a string. */
 const binaryHead = 5;
 const stringHead = 4;
-/** A document begins with its length, and ends with a byte. */
+/** A document begins with its length, and ends with a zero byte. */
 const documentHead = 4;
 
 /**
- * A stored event as MongoDB sent it. Most events of a page are passed on as they are: a field is
- * decoded where it is used, each time; properties are parsed once.
+ * A stored event as MongoDB sent it. Most events of a page are passed on unchanged: a field is
+ * decoded at each use; properties are parsed once.
  */
 export class StoredEvent {
   readonly #bytes: Buffer;
@@ -41,12 +41,12 @@ export class StoredEvent {
     return this.distinctIdText.toString();
   }
 
-  /** By the millisecond: what queries sort and compare. */
+  /** In milliseconds, for queries and sorting. */
   get time(): Date {
     return this.#date(this.#field('time'));
   }
 
-  /** The time as it was sent. */
+  /** The time as sent. */
   get timestamp(): string {
     return this.timestampText?.toString() ?? this.time.toISOString();
   }
@@ -60,13 +60,13 @@ export class StoredEvent {
     return this.propertiesText.toString();
   }
 
-  /** The same, as filters compare it. */
+  /** The properties for comparison with filters. */
   get parsed(): ParsedProperties {
     this.#parsed ??= new ParsedProperties(() => this.properties);
     return this.#parsed;
   }
 
-  /** How many deletions of the project's events its capture came after. */
+  /** Number of deletions of the project's events before the capture. */
   get generation(): number {
     const field = this.#find('generation', this.#fields);
     return field === undefined ? 0 : this.#bytes.readInt32LE(field[3]);
@@ -84,7 +84,7 @@ export class StoredEvent {
     return this.#binary(this.#field('uuid', fields));
   }
 
-  /** Texts in UTF-8. */
+  /** The following fields as UTF-8 bytes. */
   get nameText(): Buffer {
     return this.#string(this.#field('name'));
   }
@@ -97,7 +97,7 @@ export class StoredEvent {
     return this.#binary(this.#field('properties'));
   }
 
-  /** Undefined where the time was sent as `toISOString` writes it. */
+  /** Undefined if the time was sent as `toISOString` formats it. */
   get timestampText(): Buffer | undefined {
     const field = this.#find('timestamp', this.#fields);
     return field && this.#string(field);
@@ -129,7 +129,7 @@ export class StoredEvent {
   }
 
   #date([, , , offset]: Field): Date {
-    // In two halves: a bigint for each takes longer.
+    // In two halves: a bigint would take longer.
     return new Date(
       this.#bytes.readInt32LE(offset + 4) * 2 ** 32 + this.#bytes.readUInt32LE(offset),
     );
@@ -137,8 +137,8 @@ export class StoredEvent {
 }
 
 /**
- * What a document holds beside the values of the properties that its project has chosen to index: they
- * are made of its properties, and written when the choice changes. Equal for equal events.
+ * The document without the values of indexed properties: these are derived from its properties, and
+ * rewritten when the project's choice changes. Equal for equal events.
  */
 export function withoutChosen(document: Uint8Array): Uint8Array {
   const kept: Uint8Array[] = [];
@@ -146,7 +146,7 @@ export function withoutChosen(document: Uint8Array): Uint8Array {
   for (const field of BSON.onDemand.parseToElements(document)) {
     if (!isChosen(document, field)) continue;
     const [, name, , offset, length] = field;
-    // A byte before the name is the type.
+    // The byte before the name is the type.
     kept.push(document.subarray(at, name - 1));
     at = offset + length;
   }

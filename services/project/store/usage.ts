@@ -12,25 +12,25 @@ import type { EventBatch } from './event-collection.ts';
 const collectionName = 'usage';
 const readAtOnce = 500;
 const foldedAtOnce = 500;
-/** The writer of what has been added up: no process. */
+/** The writer of folded counters: no process. */
 const nobody = '';
 
 /**
- * What an organization's project captured on one UTC day, as one writer counted it: a transaction
- * of a process has a counter that no other changes meanwhile, so that captures never conflict.
+ * The usage of an organization's project on one UTC day, as counted by one writer. Each running
+ * transaction of a process has its own counter, so that captures never conflict.
  */
 export type UsageDocument = {
   _id: { organization: string; project: string; day: Date; writer: string };
   events: number;
   bytes: number;
-  /** Not added up yet. */
+  /** Set until the counter is folded. */
   open?: true;
 };
 
-/** What a project captured on one UTC day while the organization owned it. */
+/** The usage of a project on one UTC day while the organization owned it. */
 export type UsageDay = { project: string; day: Date; events: number; bytes: number };
 
-/** The place of a day of usage in a list. */
+/** The position of a day of usage in a list. */
 export type UsagePosition = Pick<UsageDay, 'day' | 'project'>;
 
 const byDay = 'by_day';
@@ -49,7 +49,7 @@ export const usageIndexes: Readonly<Record<string, readonly Index[]>> = {
 /** A transaction that makes no entry in the event log. */
 export type StoreTransaction = Pick<Transaction, 'session'>;
 
-/** The counters of what is captured. */
+/** Stores the counters of captured events. */
 export type UsageStore = ReturnType<typeof createUsageStore>;
 
 export function createUsageStore(db: Db) {
@@ -58,7 +58,7 @@ export function createUsageStore(db: Db) {
   const busy: boolean[] = [];
 
   return {
-    /** Lends a writer's name, unlike that of any other transaction under way, to one transaction. */
+    /** Lends a writer's name to one transaction. No other running transaction has the same name. */
     async asWriter<T>(work: (writer: string) => Promise<T>): Promise<T> {
       const free = busy.indexOf(false);
       const index = free === -1 ? busy.length : free;
@@ -70,7 +70,7 @@ export function createUsageStore(db: Db) {
       }
     },
 
-    /** Counts the events of batches as their owners', in the transaction that stores them. */
+    /** Counts the events of batches for their owners, in the transaction that stores them. */
     async add(
       { session }: StoreTransaction,
       batches: readonly EventBatch[],
@@ -87,15 +87,16 @@ export function createUsageStore(db: Db) {
     },
 
     /**
-     * A page of an organization's days, of one of its projects or of all, by day and project: what
-     * was answered before the call is in it, and nothing twice.
+     * Returns a page of an organization's days of usage, of one project or of all, by day and
+     * project. It includes all captures that were acknowledged before the call, and counts none
+     * twice.
      */
     async list(
       organizationId: string,
       wanted: { projectId: string; days: Days; after: UsagePosition | undefined; size: number },
       signal: AbortSignal,
     ): Promise<Page<UsageDay>> {
-      // In one snapshot: counters are added up meanwhile.
+      // In one snapshot, because counters are folded concurrently.
       const read = transact(db.client, { signal }, async (session) => {
         const days: UsageDay[] = [];
         for (const { query, hint, sort } of usageQueries(organizationId, wanted)) {
@@ -121,8 +122,8 @@ export function createUsageStore(db: Db) {
     },
 
     /**
-     * Adds up counters of one project's day before the given one. False: there are none. By whichever
-     * processes at once: the transactions conflict.
+     * Folds counters of one project's day before the given one into one. Returns false if there are
+     * none. Several processes may do it at once: their transactions conflict.
      */
     async fold(before: Date, signal: AbortSignal): Promise<boolean> {
       const folded = transact(db.client, { signal }, async (session) => {
@@ -174,7 +175,7 @@ function countersOf(batches: readonly EventBatch[]) {
   return [...counters.values()];
 }
 
-/** The queries whose results, one after the other, are a list from a place on. */
+/** The queries whose results, one after the other, make up the list from a position on. */
 function usageQueries(
   organizationId: string,
   { projectId, days, after }: { projectId: string; days: Days; after: UsagePosition | undefined },

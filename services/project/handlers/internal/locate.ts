@@ -7,14 +7,14 @@ import type { Call } from '@silo/rpc/call.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import { type LocateHereDependencies, locateHere } from '../peer/locate-here.ts';
 
-/** Of the calls to all other regions, which run at the same time. */
+/** Deadline of the calls to all other regions, which run concurrently. */
 const deadlineMs = 2_000;
 
 export type LocateDependencies = LocateHereDependencies & {
   regions: ReadonlyMap<string, Pick<RegionClient, 'locateHere'>>;
 };
 
-/** LocateProject: by the records of this region, else by what the other regions say of theirs. */
+/** LocateProject: by the records of this region, or else by those of the other regions. */
 export async function locateProject(
   request: LocateProjectRequest,
   call: Call,

@@ -55,7 +55,7 @@ export async function retryMigration(
     const again = {
       ...{ failure: undefined, finishTime: undefined, attemptsBefore: present.attempt },
       discardsUnmatched: discardUnmatched ? (true as const) : undefined,
-      // What was put off is due now.
+      // A postponed migration is due now.
       putOff: undefined,
     };
     return await dependencies.migrations.become(tx, present, copying, again);

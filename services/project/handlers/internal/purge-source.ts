@@ -17,14 +17,14 @@ import type { Dependencies } from '../dependencies.ts';
 const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = MigrationState;
 const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_FAILED: failed } = MigrationState;
 
-/** Until then subscribers are not informed. */
+/** Subscribers are not informed before that. */
 const untilRetired = 'waits until the token service has retired the project’s token in this region';
 
 type PurgeSourceDependencies = Pick<Dependencies, 'migrations' | 'eventLog'> & {
   migratingProjects: Pick<MigratingProjectStore, 'read'>;
 };
 
-/** The loop of purges compares and removes. */
+/** PurgeSource: requests a purge; the loop of purges compares and removes. */
 export async function purgeSource(
   { migrationId }: PurgeSourceRequest,
   call: Call,
@@ -42,8 +42,8 @@ export async function purgeSource(
     const isAway = project?.state === ProjectState.PROJECT_STATE_MIGRATED;
     const rollback = rolledBackBy && (await migrations.read(tx, rolledBackBy));
     const rolledBack = rollback && whyRolledBack(rollback);
-    // An earlier one leads to a region that the project may have left since: where two regions compare
-    // with what each other has left, both would remove it.
+    // The destination of an earlier migration may not have the project any more. If two regions
+    // compared with each other's copies, both copies would be removed.
     const isLast = last?._id === migrationId;
     if (state !== done) throw wrongState(present);
     if (rolledBack) throw wrongState(present, rolledBack);
@@ -59,7 +59,10 @@ export async function purgeSource(
   return { migration: migrationMessage(value) };
 }
 
-/** Why the rollback of a migration keeps its source from being purged, for people; undefined: it does not. */
+/**
+ * Why the rollback of a migration prevents the purge of its source, for people; undefined if it
+ * does not.
+ */
 function whyRolledBack({
   _id,
   state,

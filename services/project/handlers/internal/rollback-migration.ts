@@ -26,7 +26,7 @@ const refusals: readonly ErrorReason[] = [
   ERROR_REASON_MIGRATION_IN_PROGRESS,
 ];
 
-/** The answer does not wait for the other region for longer. */
+/** Maximum time that the response waits for the other region. */
 const withdrawMsMax = 2_000;
 
 type RollbackMigrationDependencies = Pick<
@@ -47,7 +47,7 @@ export async function rollbackMigration(
   const earlier = original.rolledBackBy && (await migrations.find(original.rolledBackBy, signal));
   if (earlier && earlier.state !== cancelled) return { migration: migrationMessage(earlier) };
   requireRevocable(original);
-  // An earlier one leads to an organization that has given the project away since.
+  // The source organization of an earlier migration may have given the project away since.
   const last = await migrations.lastFrom(original.projectId, signal);
   if (last?._id !== migrationId) {
     throw wrongState(original, 'the project has migrated again since');
@@ -78,8 +78,8 @@ export async function rollbackMigration(
 }
 
 /**
- * Cancels the offer of a rollback that is not begun: the project could not migrate from there as long as it
- * stands. Answers the refusal, which names an offer that is not cancelled.
+ * Cancels the offer of a rollback that was not begun: while it is open, the project could not
+ * migrate from there. Returns the refusal, which says if the offer could not be cancelled.
  */
 async function afterWithdrawal(
   { regions }: RollbackMigrationDependencies,
@@ -94,7 +94,7 @@ async function afterWithdrawal(
     return error;
   } catch (err) {
     log.warn({ migrationId, err }, 'the offer of a rollback that is not begun is not cancelled');
-    // A repeat takes the offer up once the other migration here has ended.
+    // A repeated request uses the offer again after the other migration here has ended.
     if (error.reason !== ERROR_REASON_MIGRATION_STATE) return error;
     return wrongState(
       original,
@@ -103,12 +103,14 @@ async function afterWithdrawal(
   }
 }
 
-/** Nothing is begun: where the database does not answer, that is not known. */
+/**
+ * Whether the error means that nothing was begun. If the database does not answer, that is unknown.
+ */
 function isRefusal(error: unknown): error is SiloError {
   return error instanceof SiloError && refusals.includes(error.reason);
 }
 
-/** Refuses with MIGRATION_STATE what has not finished, or whose source is purged. */
+/** Refuses with MIGRATION_STATE a migration that has not finished, or whose source is purged. */
 function requireRevocable(original: MigrationDocument): void {
   const { state, purgeTime, isPurging } = original;
   if (state !== MigrationState.MIGRATION_STATE_DONE) throw wrongState(original);
@@ -119,7 +121,7 @@ function requireRevocable(original: MigrationDocument): void {
   }
 }
 
-/** Whether the other region offers this project, to the organization that had it. */
+/** Whether the other region offers this project to the organization that had it. */
 function leadsBack(offer: Migration, original: MigrationDocument): boolean {
   return (
     offer.rollbackOf === original._id &&
@@ -131,7 +133,7 @@ function leadsBack(offer: Migration, original: MigrationDocument): boolean {
   );
 }
 
-/** Stores the migration the other way, which is accepted and started by this. */
+/** Stores the reverse migration, which is thereby accepted and started. */
 async function begin(
   { migrations }: RollbackMigrationDependencies,
   tx: Transaction,

@@ -27,7 +27,7 @@ import {
 import type { SlotsDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** A step of org's sagas: the slots and the Default Project come into being together. */
+/** OpenSlots, a step of org's sagas: creates the slots together with the Default Project. */
 export async function openSlots(
   { organizationId, limit, migrations, defaultProjectId, actor, correlationId }: OpenSlotsRequest,
   { signal }: Call,
@@ -93,7 +93,7 @@ export async function tryCloseSlots(
   const outcome = await changeOnce(dependencies, call, {
     organizationId,
     change: async (tx) => {
-      // Undeleting one changes the slots, so it conflicts with this change.
+      // Undeleting a project changes the slots, so it conflicts with this change.
       const deletedCount = endDeletedProjects
         ? 0
         : await dependencies.projects.countRestorable(tx, organizationId);
@@ -111,7 +111,7 @@ type SlotsDependencies = Pick<Dependencies, 'slots' | 'eventLog' | 'access'>;
 /** A conditional change of an organization's slots, and the access that its caller must have. */
 type SlotsChange = {
   organizationId: string;
-  /** The change, from what its transaction reads. */
+  /** Determines the change from what its transaction reads. */
   change(tx: Transaction): ConditionalChange | Promise<ConditionalChange>;
   onBehalfOf: OnBehalfOf;
   scope: string;
@@ -119,7 +119,7 @@ type SlotsChange = {
 };
 
 /**
- * Makes a conditional change of slots, in one transaction that stores its result: the same revision
+ * Makes a conditional change of slots in one transaction that stores its result: the same revision
  * gets the same result, whatever has changed since. Refuses with NOT_READY.
  */
 async function changeOnce(
@@ -145,7 +145,7 @@ async function changeOnce(
   return value;
 }
 
-/** Takes a permit for the conditional change, on behalf of the saga caller. */
+/** Takes a permit for the conditional change, on behalf of the saga's caller. */
 async function mayStill(
   { access }: SlotsDependencies,
   call: Call,
@@ -156,7 +156,7 @@ async function mayStill(
   return answer.allowed && answer.facts.key.accountId === accountId;
 }
 
-/** On whose behalf a saga calls. Refuses with INVALID_FIELD if it is absent. */
+/** Returns on whose behalf a saga calls. Refuses with INVALID_FIELD if it is missing. */
 function requireOnBehalfOf(request: { onBehalfOf: OnBehalfOf | undefined }): OnBehalfOf {
   if (request.onBehalfOf !== undefined) return request.onBehalfOf;
   throw errors.invalidField([{ field: 'on_behalf_of', description: 'must be set' }]);

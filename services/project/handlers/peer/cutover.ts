@@ -24,7 +24,7 @@ import { encodeProject, type MigratingProjectStore } from '../../store/migrating
 import type { Dependencies } from '../dependencies.ts';
 import { requireOffered } from './peer-records.ts';
 
-/** What the source's part of a cutover is made of. */
+/** Dependencies of the source's part of a cutover. */
 export type CutoverDependencies = Pick<Dependencies, 'slots' | 'eventLog' | 'migrations'> & {
   attempts: AttemptStore;
   migratingProjects: MigratingProjectStore;
@@ -45,7 +45,7 @@ export async function beginCutover(
   const { eventIds } = await dependencies.eventLog.decide(asMigration(record, call), (tx) =>
     hold(dependencies, tx, migrationId, attempt),
   );
-  // A repeat has no events, and waits for all that was decided by now.
+  // A repeated call has no events, and waits for all that were committed before.
   await dependencies.propagate(eventIds, signal);
   if (!(await dependencies.attempts.fence(migrationId, attempt, signal))) {
     throw wrongState(await requireOffered(dependencies.migrations, migrationId, call));
@@ -83,7 +83,10 @@ async function hold(
   tx.emit(heldEvent(project, { migrationId }, { actor, tx }));
 }
 
-/** PROJECT_NOT_ACTIVE: it was deleted or moved meanwhile, which the next NoteProgress notices. */
+/**
+ * PROJECT_NOT_ACTIVE: the project was deleted or moved meanwhile, which the next NoteProgress
+ * notices.
+ */
 async function notHere(
   migratingProjects: MigratingProjectStore,
   tx: Transaction,
@@ -111,8 +114,8 @@ export async function commitCutover(
       const present = await reread(migrations, tx, migrationId);
       const isRepeat = present.commitTime !== undefined && present.attempt === attempt;
       if (isRepeat) return { ended: present };
-      // The destination goes back: no other call of it may commit this attempt, by the clock of another
-      // primary, say.
+      // The destination ends the attempt: no other of its calls may commit it later, for example by
+      // the clock of another primary.
       const failure = 'The destination did not finish the cutover in time.';
       const late = await releaseHold(dependencies, tx, {
         record,

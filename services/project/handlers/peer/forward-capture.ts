@@ -21,7 +21,7 @@ export type ForwardCaptureDependencies = {
   onDeadToken(request: DeadTokenRequest): void;
 };
 
-/** ForwardCapture: as the edge captures, for a request that came to another region. */
+/** ForwardCapture: captures as the edge does, for a request that arrived in another region. */
 export async function forwardCapture(
   { token, capture, origin, library }: ForwardCaptureRequest,
   { signal }: Call,
@@ -42,7 +42,7 @@ export async function forwardCapture(
       throw errors.invalidField([{ field: 'origin', description }]);
     }
     const batch = capture ?? { events: [], superProperties: '' };
-    // Captures wait there, and the question is whether they still have to.
+    // Captures wait in the other region, which asks whether they must continue to wait.
     if (batch.events.length === 0) return { outcomes: [] };
     await dependencies.rates.takeProject(answer.projectId);
     return {

@@ -16,14 +16,14 @@ type Dependencies = Pick<SourceDependencies, 'migrations' | 'streams'> & {
 };
 
 /**
- * What the caller compares has as many events as a step: a range with more differs, and may hold all that
- * was captured here since, where one event is dated into the future.
+ * The caller's ranges have at most as many events as a step. A range with more events differs, and
+ * one event dated in the future may extend it over everything captured here since.
  */
 const limit = stepBounds.countMax + 1;
 
 /**
- * What is stored now, not what was counted before. One-event ranges that follow each other are read
- * together: as many as a batch of the caller has that differs.
+ * HashRanges: hashes the events stored now rather than using earlier digests. Consecutive one-event
+ * ranges are read together: as many as a differing batch of the caller has.
  */
 export async function* hashRanges(
   { migrationId, ranges, withoutChosenValues }: HashRangesRequest,
@@ -49,7 +49,7 @@ export async function* hashRanges(
   }
 }
 
-/** The places of the one-event ranges that begin there. */
+/** The places of the consecutive one-event ranges from `start` on. */
 function runOfOnes(ranges: readonly EventRange[], start: number): EventPlace[] {
   const run: EventPlace[] = [];
   for (const range of ranges.slice(start)) {
@@ -59,7 +59,10 @@ function runOfOnes(ranges: readonly EventRange[], start: number): EventPlace[] {
   return run;
 }
 
-/** The digests of single events, in the order of their places; memory holds the documents of a step. */
+/**
+ * The digests of single events, in the order of their places. Holds the documents of one step in
+ * memory.
+ */
 async function digestsOfOnes(
   reader: Pick<EventReader, 'byUuid'>,
   places: readonly EventPlace[],

@@ -37,8 +37,8 @@ export async function notePurge(
 }
 
 /**
- * Cancels the offer of a rollback that the purge has forestalled: the other region has not begun it, and may
- * have died before it could say so.
+ * Cancels the offer of a rollback that the purge has prevented: the other region has not begun it,
+ * and may have stopped before it could cancel the offer.
  */
 async function endRollback(
   migrations: NotePurgeDependencies['migrations'],

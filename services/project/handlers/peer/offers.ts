@@ -24,13 +24,13 @@ import { findShared, requireOffered, requireShared } from './peer-records.ts';
 const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_CANCELLED: cancelled } =
   MigrationState;
 
-/** What the offers of this region to others are made of. */
+/** Dependencies of the offers of this region to others. */
 export type OfferDependencies = Pick<
   Dependencies,
   'slots' | 'eventLog' | 'migrations' | 'region' | 'peers'
 > & { migratingProjects: Pick<MigratingProjectStore, 'find'> };
 
-/** What a project is described by. */
+/** Dependencies of the description of a project. */
 export type DescribeDependencies = Pick<OfferDependencies, 'migrations' | 'migratingProjects'> & {
   estimateEvents: EstimateEvents;
 };
@@ -47,15 +47,18 @@ export async function peekDestination(
   return { name, slots: slotsChange(present, 1), migrations: hasMigrations(present) };
 }
 
-/** An offer that is not accepted is CANCELLED if its project is gone; the record says so soon. */
+/**
+ * GetOffer: an offer that was not accepted is CANCELLED if its project is gone; its record follows
+ * soon.
+ */
 export async function getOffer(
   { migrationId }: GetOfferRequest,
   call: Call,
   { migrations, migratingProjects }: Pick<OfferDependencies, 'migrations' | 'migratingProjects'>,
 ): Promise<GetOfferResponse> {
   const record = await findShared(migrations, migrationId, call);
-  // Also reads a project where there is no offer: the caller's caller may be a stranger, who must not
-  // learn by the time of the answer that there is one.
+  // Reads a project even without an offer, so that the response time does not show an unauthorized
+  // caller whether the offer exists.
   const project = await migratingProjects.find(record?.projectId ?? migrationId, call.signal);
   if (record === undefined) throw errors.migrationNotFound(migrationId);
   if (record.state !== requested) return { migration: migrationMessage(record) };
@@ -89,7 +92,8 @@ export async function cancelOffer(
   { migrations, eventLog }: OfferDependencies,
 ): Promise<CancelOfferResponse> {
   const record = await requireOffered(migrations, migrationId, call);
-  // Carried out within as long again as the other region waits, or not at all: see `cancelAnywhere`.
+  // MongoDB may carry out the commit for as long again as the other region waits, but not later;
+  // see `cancelAnywhere`.
   const mutation = { ...asMigration(record, call), commitTimeMaxMs: call.remainingMs() };
   const { value } = await eventLog.decide(mutation, (tx) => cancelAtSource(migrations, tx, record));
   return { migration: migrationMessage(value) };

@@ -5,16 +5,19 @@ import { pulledStates, wrongState } from '../../rules/migration-states.ts';
 import type { MigrationDocument } from '../../store/documents.ts';
 import type { MigrationStore } from '../../store/migrations.ts';
 
-/** What these handlers use of a call. */
+/** The parts of a call that these handlers use. */
 export type PeerCall = Pick<Call, 'caller' | 'method' | 'signal'>;
 
-/** The region whose certificate the caller has. */
+/** The region that the caller's certificate names. */
 export function callingRegion({ caller, method }: Pick<PeerCall, 'caller' | 'method'>): string {
   if (caller.kind !== 'certificate') throw new TypeError(`${method} has no calling region`);
   return caller.name;
 }
 
-/** The record of a migration from this region to the caller's. Refuses with MIGRATION_NOT_FOUND. */
+/**
+ * Returns the record of a migration from this region to the caller's. Refuses with
+ * MIGRATION_NOT_FOUND.
+ */
 export async function requireOffered(
   migrations: Pick<MigrationStore, 'find'>,
   id: string,
@@ -25,7 +28,10 @@ export async function requireOffered(
   return record;
 }
 
-/** The record of a migration between this region and the caller's; undefined where there is none. */
+/**
+ * Returns the record of a migration between this region and the caller's; undefined if there is
+ * none.
+ */
 export async function findShared(
   migrations: Pick<MigrationStore, 'find'>,
   id: string,
@@ -38,7 +44,7 @@ export async function findShared(
   return other === callingRegion(call) ? record : undefined;
 }
 
-/** The same. Refuses with MIGRATION_NOT_FOUND. */
+/** Like `findShared`, but refuses with MIGRATION_NOT_FOUND. */
 export async function requireShared(
   migrations: Pick<MigrationStore, 'find'>,
   id: string,
@@ -50,9 +56,9 @@ export async function requireShared(
 }
 
 /**
- * The same for calls that read its events: to copy them only as long as the migration lives and leads
- * there, to compare them also afterwards, at either end. Refuses with MIGRATION_NOT_FOUND,
- * MIGRATION_STATE.
+ * Like `requireShared`, for calls that read the project's events: to copy them only while the
+ * migration is open and leads to the caller, to compare them also afterwards, at either end.
+ * Refuses with MIGRATION_NOT_FOUND, MIGRATION_STATE.
  */
 export async function requireReadable(
   migrations: Pick<MigrationStore, 'find'>,

@@ -10,14 +10,17 @@ import type { EventReader } from '../../store/migration-events.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
 import { readSome, type SourceDependencies } from './read-events.ts';
 
-/** How often there is a step at least. */
+/** Maximum time between two steps. */
 const quietMs = 1_000;
-/** Each step is a transaction of the destination: few large ones take less time than many. */
+/**
+ * Time to gather changes for a step. Each step is a transaction of the destination: few large ones
+ * take less time than many small ones.
+ */
 const gatherMs = 20;
 
 /**
- * Sends ranges and changes in turn. A range is read after all changes that are sent before it; then
- * what a change brings that is read later is never older than what the range has brought.
+ * PullEvents: sends ranges and changes in turn. A range is read after all changes that are sent
+ * before it, so that a change that is sent later is never older than the range.
  */
 export async function* pullEvents(
   { migrationId, after, isScanned, resumeToken, digestsOnly }: PullEventsRequest,
@@ -33,7 +36,7 @@ export async function* pullEvents(
   await using reader = await migrationSource.openReader(projectId, signal);
   const read = (range: EventRange) => {
     const reading = readSome(scanner, range, { digestsOnly, signal });
-    reading.catch(() => {}); // it is awaited in the next turn, unless the call ends before
+    reading.catch(() => {}); // awaited in the next iteration, unless the call ends first
     return reading;
   };
   let unscanned = isScanned ? undefined : rangeFrom({ after, last: undefined });
@@ -50,7 +53,8 @@ export async function* pullEvents(
     }
     ahead = unscanned && read(unscanned);
     const { lagMs, resumeToken: reached } = taken;
-    // Where nothing has changed, the range stands for that: ranges that follow one another are merged.
+    // If nothing has changed, the range carries the new token: the destination merges consecutive
+    // ranges.
     if (scanned && isQuiet(taken)) token = reached;
     if (scanned) yield step({ $case: 'range', value: scanned.some }, token, lagMs);
     if (scanned === undefined || !isQuiet(taken)) {
@@ -66,7 +70,10 @@ export async function* pullEvents(
   }
 }
 
-/** The steps of some changes. The last one has their token; those before it are sent again. */
+/**
+ * The steps of some changes. Only the last step has their token; after an interruption the others
+ * are sent again.
+ */
 async function* changeSteps(
   reader: EventReader,
   { uuids, fencedAttempt, resumeToken, lagMs }: Changes,
@@ -90,7 +97,7 @@ async function* changeSteps(
   yield step({ $case: 'fencedAttempt', value: fencedAttempt }, resumeToken, lagMs);
 }
 
-/** Whether no event has changed, and no attempt was fenced. */
+/** Whether no event has changed and no attempt was fenced. */
 function isQuiet({ uuids, fencedAttempt }: Changes): boolean {
   return uuids.length === 0 && fencedAttempt === undefined;
 }

@@ -7,14 +7,14 @@ import type { MigrationSource } from '../../store/migration-source.ts';
 import type { MigrationStore } from '../../store/migrations.ts';
 import type { RegionStreams } from './region-streams.ts';
 
-/** What the calls that read events for another region use. */
+/** Dependencies of the calls that read events for another region. */
 export type SourceDependencies = {
   migrationSource: MigrationSource;
   migrations: Pick<MigrationStore, 'find'>;
   streams: RegionStreams;
 };
 
-/** The first events of a range as they are sent, and what is left of it. */
+/** Reads the first events of a range for sending. Returns them and the rest of the range. */
 export async function readSome(
   reader: EventReader,
   range: EventRange,
@@ -29,7 +29,7 @@ export async function readSome(
     documents: digestsOnly ? undefined : await pack(documents),
     bytes: documents.reduce((sum, { length }) => sum + length, 0),
   };
-  // Also where its last event fills the bounds: then it is not known that there are no more.
+  // Even if its last event fills the limits, when it is not known whether more follow.
   const isWhole = comparePlaces(last, range.last) === 0;
   return { some, rest: isWhole ? undefined : { after: last, last: range.last } };
 }

@@ -7,7 +7,7 @@ import type { EventRange } from '../../rules/events/event-range.ts';
 import { type PeerCall, requireReadable } from './peer-records.ts';
 import { readSome, type SourceDependencies } from './read-events.ts';
 
-/** The last part ends where the range ends. */
+/** ReadRange: the last part ends where the range ends. */
 export async function* readRange(
   { migrationId, range }: ReadRangeRequest,
   call: PeerCall,

@@ -2,22 +2,26 @@ import { errors } from '@silo/errors/errors.ts';
 import { createPlaces } from '@silo/runtime/places.ts';
 import { callingRegion, type PeerCall } from './peer-records.ts';
 
-/** Of one process; each holds three steps of events at most, of some 2 MiB. */
+/**
+ * Limit of one region per process; each stream holds at most three steps of events of some 2 MiB.
+ */
 const ofRegionMax = 32;
 const retryMs = 1_000;
 
-/** The streams by which other regions read events from this process. */
+/** Limits the streams by which other regions read events from this process. */
 export type RegionStreams = {
-  /** Takes a place for a stream. Refuses with RATE_LIMITED where the region has as many as it may. */
+  /**
+   * Takes a place for a stream. Refuses with RATE_LIMITED if the region has its maximum of streams.
+   */
   open(call: PeerCall): Disposable;
   /**
-   * The same for a pull, which ends with its signal: an earlier one of the same migration ends by it,
-   * with REQUEST_IN_PROGRESS, unless this one is refused.
+   * Takes a place for a pull, which must end when its signal aborts. Unless it is refused, it ends
+   * an earlier pull of the same migration with REQUEST_IN_PROGRESS.
    */
   openPull(migrationId: string, call: PeerCall): Disposable & { signal: AbortSignal };
 };
 
-/** The streams of one process. */
+/** Creates the limits of one process. */
 export function createRegionStreams(): RegionStreams {
   const places = createPlaces({ ofOwner: ofRegionMax });
   const pulls = new Map<string, AbortController>();
@@ -34,7 +38,7 @@ export function createRegionStreams(): RegionStreams {
   return {
     open,
     openPull: (migrationId, call) => {
-      // First: one that is refused ends none.
+      // Take the place first: a refused pull must not end an earlier one.
       const place = open(call);
       pulls.get(migrationId)?.abort(errors.requestInProgress());
       const own = new AbortController();

@@ -2,10 +2,13 @@ import { isKnownLevel } from '@silo/access/levels.ts';
 import type { Membership } from '@silo/protos/gen/silo/org/internal/v1/directory_service.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** An account's memberships, all whose level is known, and the project that it works in. */
+/** An account's memberships with a known level, and its current project. */
 export type AccountMemberships = { currentProjectId: string; memberships: Membership[] };
 
-/** Reads them at org, page by page. Refuses with ACCOUNT_NOT_FOUND, DEPENDENCY_UNAVAILABLE. */
+/**
+ * Reads the memberships from org, page by page. Refuses with ACCOUNT_NOT_FOUND,
+ * DEPENDENCY_UNAVAILABLE.
+ */
 export async function readMemberships(
   { org }: Dependencies['peers'],
   accountId: string,

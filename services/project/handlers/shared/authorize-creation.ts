@@ -5,8 +5,8 @@ import type { Call } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
 
 /**
- * Demands that the caller may create projects in an organization. As one check, so that
- * what was just granted is not refused from memory. Answers the organization's facts.
+ * Demands that the caller may create projects in an organization. A single check, so
+ * that cached facts do not refuse access that was just granted. Returns the organization's facts.
  */
 export async function authorizeCreation(
   access: Access,

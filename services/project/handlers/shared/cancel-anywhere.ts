@@ -12,13 +12,13 @@ import type { Dependencies } from '../dependencies.ts';
 const cancelled = MigrationState.MIGRATION_STATE_CANCELLED;
 
 const askMsMax = 2_000;
-/** With less left of the caller's permits, the source is not asked. */
+/** Minimum remaining time of the caller's permits for calling the source. */
 const permitMsMin = 500;
 
 /**
- * Cancels a migration before its cutover: the source decides it, wherever the caller is, unless it does
- * not know the migration any more. Answers what is left to be done in a transaction of this region.
- * Refuses with MIGRATION_STATE.
+ * Cancels a migration before its cutover. Wherever the caller is, the source decides, unless it
+ * does not know the migration any more. Returns the change that remains for a transaction of this
+ * region. Refuses with MIGRATION_STATE.
  */
 export async function cancelAnywhere(
   { migrations, regions }: Pick<Dependencies, 'migrations' | 'regions'>,
@@ -28,16 +28,16 @@ export async function cancelAnywhere(
   const { _id: migrationId, side, sourceRegion } = record;
   if (side === 'source') return (tx) => cancelAtSource(migrations, tx, record);
   if (record.state !== cancelled) requireMayBecome(record, cancelled);
-  // The source sends its commit within this time, and has as long again to carry it out: it ends while
-  // the caller's permits last, and revocations wait for them.
+  // The source sends its commit within this time, and MongoDB may take as long again to carry it
+  // out: it ends while the caller's permits last, and revocations wait for them.
   const deadlineMs = Math.min(askMsMax, authorization.requireHeld(permitMsMin) / 2);
   const cancel = (client: RegionClient) =>
     client.cancelOffer({ migrationId, actor }, { signal, deadlineMs });
   await askRegion(regions, sourceRegion, cancel).catch((error: unknown) => {
     const reason = reasonOf(error);
-    // A source that was restored to a time before begins no cutover of what it does not know.
+    // A source that was restored to a time before the migration begins no cutover of it.
     if (reason === 'MIGRATION_NOT_FOUND') return;
-    // Where the source did not refuse, it may cancel all the same.
+    // Unless the source refused, it may still cancel.
     if (reason !== 'MIGRATION_STATE') authorization.leaveToExpire();
     throw error;
   });

@@ -19,9 +19,9 @@ type CreateProjectsDependencies = Pick<
 >;
 
 /**
- * Creates the projects that `choose` answers in the target organization, all or none, and brings
- * the saga that makes their tokens to its end. A repeat of the request answers what the first one
- * did. Refuses with ADMIN_REQUIRED, PROJECT_LIMIT, NOT_READY, ORGANIZATION_NOT_FOUND.
+ * Creates the projects that `choose` returns in the target organization, all or none, and runs the
+ * saga that creates their tokens. A repeated request returns the first result. Refuses with
+ * ADMIN_REQUIRED, PROJECT_LIMIT, NOT_READY, ORGANIZATION_NOT_FOUND.
  */
 export async function createProjectsBySaga(
   dependencies: CreateProjectsDependencies,
@@ -37,7 +37,7 @@ export async function createProjectsBySaga(
   }));
 }
 
-/** The deciding transaction. Returns the id of the saga that follows from it. */
+/** The deciding transaction. Returns the id of its saga. */
 async function decide(
   { projects, slots, eventLog, access, sagas, createProjects }: CreateProjectsDependencies,
   call: Call,
@@ -63,7 +63,8 @@ async function decide(
     for (const project of created) tx.emit(createdEvent(project, { actor, tx }));
     const data = { projects: created, tokens: {} };
     await sagas.begin(tx, createProjects, { id: sagaId, data, actor });
-    // The answer holds the projects' tokens, which members may see wherever the projects are now.
+    // The response contains the projects' tokens, which their members may see wherever the projects
+    // are now.
     const wherever = { level: Level.LEVEL_MEMBER, evenGone: true };
     const alsoDemands = [
       { organizationId, createsProjects: true },

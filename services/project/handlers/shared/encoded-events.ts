@@ -2,7 +2,7 @@ import { Encoded } from '@silo/rpc/encoded.ts';
 import { writeUuid } from '../../rules/events/uuid.ts';
 import type { StoredEvent } from '../../store/stored-event.ts';
 
-/** The first byte of each field on the wire: its number and its type. */
+/** The first byte of each encoded field: its number and wire type. */
 const page = { events: 0x0a, nextPageToken: 0x12 };
 const event = {
   ...{ uuid: 0x0a, name: 0x12, distinctId: 0x1a, timestamp: 0x22 },
@@ -11,18 +11,18 @@ const event = {
 const time = { seconds: 0x08, nanos: 0x10 };
 
 const uuidBytes = 36;
-/** An event has at most so much more here than as a document. */
+/** Maximum size of an encoded event minus the size of its document. */
 const surplusBytes = 256;
 
 /**
- * A page as QueryEventsResponse and ExportEventsResponse have it. Texts are copied as they are
- * stored: to decode and encode them takes more time than all else that a page needs.
+ * Encodes a page as QueryEventsResponse or ExportEventsResponse. Copies texts as stored: decoding
+ * and encoding them takes more time than the rest of the page.
  */
 export function encodedEvents(events: readonly StoredEvent[], nextPageToken: string): Encoded {
   const token = Buffer.from(nextPageToken);
   const bytesMax = events.reduce((sum, { sizeBytes }) => sum + sizeBytes + surplusBytes, 0);
   const writer = new Writer(bytesMax + token.length + surplusBytes);
-  // What was received together has the same time.
+  // Events that were received together have the same time.
   let received: { ms: number; bytes: Buffer } = { ms: Number.NaN, bytes: Buffer.alloc(0) };
   for (const stored of events) {
     const ms = stored.receiveTime.getTime();
@@ -47,7 +47,7 @@ function writeEvent(writer: Writer, stored: StoredEvent, receiveTime: Buffer): v
   writer.bytes(event.properties, propertiesText);
 }
 
-/** A google.protobuf.Timestamp. */
+/** Encodes a google.protobuf.Timestamp. */
 function timeBytes(ms: number): Buffer {
   const writer = new Writer(surplusBytes);
   writer.number(time.seconds, Math.floor(ms / 1_000));
@@ -55,14 +55,14 @@ function timeBytes(ms: number): Buffer {
   return writer.written();
 }
 
-/** Of a field of so many bytes, with its head. */
+/** The size of a field of this length, with its tag and length. */
 function sizeOf(length: number): number {
   let size = 2 + length;
   for (let rest = length; rest >= 0x80; rest >>>= 7) size++;
   return size;
 }
 
-/** Writes fields one after the other, into a buffer that has room for them. */
+/** Writes consecutive fields into a buffer that has room for them. */
 class Writer {
   readonly #buffer: Buffer;
   #at = 0;
@@ -71,11 +71,11 @@ class Writer {
     this.#buffer = Buffer.allocUnsafe(bytesMax);
   }
 
-  /** A number, or how many bytes of a field follow. */
+  /** Writes a number, or the length of a field. */
   number(tag: number, value: number): void {
     this.#buffer[this.#at++] = tag;
     let rest = value;
-    // More than 32 bits: no shifts.
+    // Numbers may exceed 32 bits: no shifts.
     for (; rest >= 0x80; rest = Math.floor(rest / 0x80)) {
       this.#buffer[this.#at++] = (rest % 0x80) + 0x80;
     }

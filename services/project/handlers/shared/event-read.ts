@@ -1,4 +1,4 @@
-/** What QueryEvents, CountEvents and ExportEvents have in common. */
+/** The common parts of QueryEvents, CountEvents and ExportEvents. */
 import { decodePageToken, encodePageToken } from '@silo/mongo/page-token.ts';
 import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
@@ -14,7 +14,7 @@ import type { EventPosition } from '../../store/event-queries.ts';
 /** Reads the deletions that still remove events. */
 export type ReadDeletions = Pick<EventDeletionStore, 'open'>;
 
-/** The filter without the events that are older than the project's settings keep them. */
+/** The filter without events that exceed the project's retention. */
 export function withinRetention(
   filter: CheckedFilter,
   project: ProjectFact,
@@ -30,14 +30,14 @@ export function retentionDaysOf({ capture }: ProjectFact): number {
 
 /**
  * The deletions that a read of the target project's events must consider. The project's fact counts
- * them: a read that starts after DeleteEvents has returned does not rest on an older fact.
+ * them: a read that starts after DeleteEvents has returned does not use an older fact.
  */
 export async function openDeletions(deletions: ReadDeletions, call: Call): Promise<Deletion[]> {
   const { id, fact } = targetProject(call);
   return await deletions.open(id, generationOf(fact), call.signal);
 }
 
-/** The query that a page token of events belongs to: the method, project, account and `texts`. */
+/** The query to which a page token of events belongs: the method, project, account and `texts`. */
 export function pagedQuery(method: string, call: Call, ...texts: string[]): string[] {
   return [method, targetProject(call).id, keyCaller(call).key.accountId, ...texts];
 }

@@ -10,7 +10,7 @@ import { migrationMessage } from '../../messages.ts';
 import type { MigrationStore } from '../../store/migrations.ts';
 
 type Wanted = {
-  /** Undefined: those of all organizations. */
+  /** Undefined: the migrations of all organizations. */
   organizationId: string | undefined;
   pageSize: number;
   pageToken: string;

@@ -21,30 +21,31 @@ export type MoveDependencies = Pick<
   'projects' | 'slots' | 'moves' | 'eventLog' | 'access' | 'readMoveAccess'
 >;
 
-/** The request of a move, of one project or of a batch. */
+/** The request of a move of one project or of a batch. */
 export type RequestedMove = {
   sourceId: string;
   destinationId: string;
   projectIds: readonly string[];
-  /** Whether the caller named the source: of a batch, not of one project. */
+  /** Whether the caller named the source: true for a batch, false for one project. */
   namesSource: boolean;
-  /** '' unless the caller names the one project's. */
+  /** The etag of the one project if the caller sent it; otherwise ''. */
   etag: string;
-  /** What is refused with where the source does not own a project. */
+  /** The error for a project that the source does not own. */
   missing(projectId: string): SiloError;
-  /** What the move must still do, where the caller has named a preview; '' where not. */
+  /** The fingerprint of the preview that the move must still match; '' without one. */
   planFingerprint: string;
 };
 
-/** How a move's answer is made, and encoded to be remembered. */
+/** Makes a move's response, and encodes it to be remembered. */
 type Answering<Response> = {
   codec: Codec<Response>;
   answer(moved: Moved): Unpropagated<Response>;
 };
 
 /**
- * Authorizes a move in its destination, decides it, and remembers the answer. Refuses with
- * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED alone; else with the first state rule, and lists all.
+ * Authorizes a move in its destination, decides it, and remembers the response. Refuses with
+ * ORGANIZATION_NOT_FOUND or ADMIN_REQUIRED alone; otherwise with the first violated state rule, and
+ * lists all.
  */
 export async function moveProjects<Response>(
   dependencies: MoveDependencies,
@@ -57,7 +58,7 @@ export async function moveProjects<Response>(
   await authorizeCreation(dependencies.access, call, destinationId);
   const own = new AbortController();
   const signal = AbortSignal.any([call.signal, own.signal]);
-  // Read beside the decision's own reads, which refuse before it is awaited.
+  // Read concurrently with the decision's own reads, which may refuse before this is awaited.
   const access = planFingerprint === '' ? undefined : dependencies.readMoveAccess(ends, signal);
   access?.catch(() => {});
   const by = async (way: (tx: Transaction) => Promise<Moved>) => {
@@ -79,9 +80,9 @@ export async function moveProjects<Response>(
 }
 
 /**
- * By what a repeat is authorized: as the move was, in both organizations. Where the caller named
- * one project, whose source the caller cannot see, also for the current owner of the project; what
- * the caller was there before the move is waived.
+ * The authorization of a repeated request: as for the move, in both organizations. If the caller
+ * named one project, whose source the caller cannot see, also for the current owner of the project;
+ * the caller's access there before the move is not required.
  */
 function reauthorizationOf(requested: RequestedMove): Demand[] {
   const { sourceId, destinationId, projectIds, namesSource } = requested;
@@ -110,8 +111,7 @@ async function moveIfAllowed(
 }
 
 /**
- * The diagnosing way: reads all, as of one instant, evaluates the rules, and moves if
- * allowed.
+ * The diagnosing way: reads all facts in one snapshot, evaluates the rules, and moves if allowed.
  */
 async function checkAndMove(
   dependencies: MoveDependencies,
@@ -136,13 +136,13 @@ async function checkAndMove(
     return differences.length > 0 ? [errors.planChanged(differences)] : [];
   };
   if (refusals.length > 0) requireNone([...refusals, ...(await changed())]);
-  // Written while the access is still being read: what turns out to have changed undoes it.
+  // Write while the access is still being read: if it has changed, the transaction aborts.
   const moved = await moveIfAllowed(dependencies, call, requested, tx);
   requireNone(await changed());
   return moved;
 }
 
-/** The source's projects of the move, in their order; throws what is missing. */
+/** The source's projects of the move, in their order. Throws if one is missing. */
 export function projectsOf(
   found: readonly ProjectDocument[],
   { sourceId, projectIds, missing }: Pick<RequestedMove, 'sourceId' | 'projectIds' | 'missing'>,

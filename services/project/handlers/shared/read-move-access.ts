@@ -4,15 +4,15 @@ import type { Peers } from '@silo/service/peers.ts';
 import { type Ends, keyInMove, type MoveAccess, type Person } from '../../rules/move-access.ts';
 
 /**
- * Reads, as of now, everybody in either organization of a move, and their live keys that may reach the
- * projects. Of a key it keeps what `keyInMove` does.
+ * Reads the present members of both organizations of a move, and their live keys that may reach the
+ * projects. Keeps the part of each key that `keyInMove` returns.
  */
 export type ReadMoveAccess = (
   move: Ends & { withNames: boolean },
   signal: AbortSignal,
 ) => Promise<MoveAccess>;
 
-/** As many accounts as ListLiveKeys takes at once, and as are guessed. */
+/** Maximum number of accounts in one call of ListLiveKeys, and in one guess. */
 const accountsAtOnce = 5_000;
 const guessesMax = 100;
 
@@ -21,10 +21,10 @@ type Directories = {
   token: { directory: Pick<Peers['token']['directory'], 'listLiveKeys'> };
 };
 
-/** The reader of one process. */
+/** Creates the reader of one process. */
 export function createReadMoveAccess({ org, token }: Directories): ReadMoveAccess {
   /**
-   * The members at the last read, such as by a preview before its move: their keys can be read
+   * The members at the last read, for example by a preview before its move: their keys can be read
    * before the present members are known. A guess saves time; it never decides the result.
    */
   const guesses = new Map<string, readonly string[]>();

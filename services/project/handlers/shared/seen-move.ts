@@ -9,11 +9,11 @@ import type { MoveSides } from '../../rules/undo-move.ts';
 import type { MoveDocument } from '../../store/documents.ts';
 import type { Dependencies } from '../dependencies.ts';
 
-/** A move, with what the caller is in its two organizations. */
+/** A move, with the caller's levels in its two organizations. */
 export type SeenMove = MoveSides & { move: MoveDocument };
 
 /**
- * A move that the caller may know of: as a member of its source or its destination, with a key that
+ * Returns a move that the caller may see: as a member of its source or destination, with a key that
  * reaches that organization or a project of the move. Refuses with MOVE_NOT_FOUND.
  */
 export async function readSeenMove(
@@ -23,10 +23,11 @@ export async function readSeenMove(
 ): Promise<SeenMove> {
   const { key, keyHash } = keyCaller(call);
   const found = await moves.find(moveId, call.signal);
-  // What does not exist takes as many reads to find as what is hidden.
+  // A missing move takes as many reads as a hidden one.
   const move = found ?? noMove(moveId);
   const sideOf = async (organizationId: string) => {
-    // A key that does not reach the organization may yet reach a project that it had, or has.
+    // A key that does not reach the organization may reach a project that the organization had, or
+    // has.
     const projectId = reachesOrganization(key, organizationId)
       ? undefined
       : move.projectIds.find((id) => key.projectIds.includes(id));
@@ -41,7 +42,7 @@ export async function readSeenMove(
   return { move: found, source, destination };
 }
 
-/** The ends of a move that does not exist. */
+/** The organizations and projects of a missing move. */
 function noMove(
   moveId: string,
 ): Pick<MoveDocument, 'sourceOrganizationId' | 'destinationOrganizationId' | 'projectIds'> {
@@ -52,7 +53,7 @@ function noMove(
   };
 }
 
-/** How an organization of the move is hidden: as the move itself, whose id is all that was sent. */
+/** Hides an organization of the move as if the move did not exist: the caller sent only its id. */
 export function hiddenMove(moveId: string): Demand['hiddenAs'] {
   return { reason: ErrorReason.ERROR_REASON_MOVE_NOT_FOUND, detail: moveId };
 }

@@ -3,8 +3,8 @@ import { alwaysIndexed, type Places, placesWith } from '../../rules/events/index
 import type { PropertyIndexStore } from '../../store/property-indexes.ts';
 
 /**
- * Reads events with the indexes of the named properties that are ready. Where one of them was given
- * up meanwhile, events may have lost their values: reads again without them.
+ * Reads events with those indexes of the named properties that are ready. If one of them was
+ * removed meanwhile, events may have lost their values: reads again without them.
  */
 export async function withIndexes<T>(
   call: Call,
@@ -13,7 +13,7 @@ export async function withIndexes<T>(
   read: (places: Places) => Promise<T>,
 ): Promise<T> {
   const { id, fact } = targetProject(call);
-  // From memory, and perhaps late: one that is not known yet is not used yet.
+  // From memory, and perhaps outdated: a new index is not used until it is known.
   const chosen = fact.capture?.indexedProperties ?? [];
   if (!chosen.some(({ name }) => named.includes(name))) return await read(alwaysIndexed);
   const ready = async () =>

@@ -5,13 +5,13 @@ import type { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
 import { type Call, targetProject } from '@silo/rpc/call.ts';
 import { demand } from '@silo/rpc/check-access.ts';
 
-// A project that is moved to and fro all the time is found sooner or later.
+// Enough even for a project that is moved back and forth all the time.
 const attemptsMax = 10;
 
 /**
- * Acts on a project as one of the organization by which the caller is authorized. Where `act` finds
- * that the organization does not own the project any more, it throws `gone`; then the caller is
- * authorized again, by the new owner, and acts there.
+ * Acts on a project for the organization that authorizes the caller. If `act` finds that the
+ * organization does not own the project any more, it throws `gone`; then the caller is authorized
+ * again by the new owner, and acts there.
  */
 export async function withOwner<T>(
   { access, call }: { access: Access; call: Call },
@@ -28,7 +28,7 @@ export async function withOwner<T>(
       if (error !== gone) throw error;
       if (attempt >= attemptsMax) throw errors.requestInProgress();
     }
-    call.authorization?.release(); // Its permits rest on what is no longer so.
+    call.authorization?.release(); // Its permits depend on outdated facts.
     const { project } = await demand(access, call, {
       scope,
       projectId,

@@ -8,26 +8,26 @@ import type { Dependencies } from '../dependencies.ts';
 
 export type Writes = Pick<Dependencies, 'projects' | 'slots' | 'moves'>;
 
-/** What is to move, from where to where. */
+/** The projects to move, with their source and destination. */
 export type Wanted = {
   sourceId: string;
   destinationId: string;
   projectIds: readonly string[];
-  /** Of the one project, where the caller has named it. */
+  /** The expected revision of the one project, if the caller has sent it. */
   revision?: number | undefined;
-  /** The move that this one undoes. */
+  /** The move that this one reverts. */
   undoes?: MoveDocument | undefined;
 };
 
-/** What has moved. */
+/** The completed move. */
 export type Moved = { move: MoveDocument; projects: ProjectDocument[] };
 
-/** Thrown where a statement has found that some rule is violated, but not which one. */
+/** Thrown if a statement shows that some rule is violated, but not which one. */
 class Undiagnosed extends Error {}
 
 /**
- * Optimistic, then diagnose: first by writes that match only where every state rule holds; if one
- * does not match, by reads that find the rules that are violated.
+ * First tries writes that match only if every state rule holds. If one does not match, reads to
+ * find the violated rules.
  */
 export async function optimisticThenDiagnosed<T>(
   optimistic: () => Promise<T>,
@@ -42,8 +42,8 @@ export async function optimisticThenDiagnosed<T>(
 }
 
 /**
- * The move itself, of one project or a batch. Every statement demands what the rules demand of what
- * it changes; throws Undiagnosed where one does not find it so.
+ * Writes the move of one project or a batch. Every statement checks the rules for what it changes;
+ * throws Undiagnosed if one does not match.
  */
 export async function writeMove(
   { projects, slots, moves }: Writes,
@@ -52,7 +52,7 @@ export async function writeMove(
   tx: Transaction,
 ): Promise<Moved> {
   const { now } = tx;
-  // Both slots are one document then, which would be counted down and up again.
+  // Both slots would be one document, counted down and up again.
   if (sourceId === destinationId) throw new Undiagnosed();
   const moveId = newId('mov', { now });
   if (undoes !== undefined && !(await moves.close(tx, undoes._id, { undoneBy: moveId }))) {

@@ -12,20 +12,20 @@ import { instantOf } from './timestamp.ts';
 import { canonicalUuid } from './uuid.ts';
 
 /**
- * The bounds of one event.
+ * The limits of one event.
  * @internal Exported for tests.
  */
 export const eventBounds = {
-  /** Of the event's name and of the distinct id, in characters. */
+  /** Characters of the event's name, and of the distinct id. */
   nameMax: 200,
   propertyNameMax: 400,
-  /** Objects and arrays within each other, the properties themselves included. */
+  /** Nesting of objects and arrays, including the properties object. */
   depthMax: 64,
-  /** Of the text of all properties of an event, super properties included, in UTF-8. */
+  /** Bytes of the text of all properties of an event in UTF-8, including super properties. */
   propertyBytesMax: 1024 * 1024,
 };
 
-/** An event as it is sent; '' stands for what is not. */
+/** An event as sent; missing fields are ''. */
 export type SentEvent = {
   uuid: string;
   name: string;
@@ -34,21 +34,24 @@ export type SentEvent = {
   properties: string;
 };
 
-/** An event as it is stored. */
+/** An event as stored. */
 export type CheckedEvent = {
   uuid: string;
   name: string;
   distinctId: string;
-  /** The instant of `timestamp`, by the millisecond. */
+  /** The instant of `timestamp` in milliseconds. */
   time: Date;
-  /** As sent; the time of receipt where none was. */
+  /** As sent; the time of receipt if none was sent. */
   timestamp: string;
   /** The text of a JSON object. */
   properties: string;
   indexed: IndexedValue[];
 };
 
-/** At least as many bytes as an event's document has, in UTF-16 units where most are ASCII. */
+/**
+ * An upper bound of the bytes of an event's document, and of its memory if most characters are
+ * ASCII.
+ */
 export function heldBytes({
   name,
   distinctId,
@@ -57,7 +60,7 @@ export function heldBytes({
   return Buffer.byteLength(properties) + 4 * (name.length + distinctId.length) + 2_048;
 }
 
-/** The super properties of a batch, ready to be merged into each event. */
+/** The super properties of a batch, prepared for merging into each event. */
 export type SuperProperties = { object: JsonObject; values: ReadonlyMap<string, string> };
 
 type Context = {
@@ -68,7 +71,7 @@ type Context = {
   places: Places;
 };
 
-/** What one event is stored as, or what is wrong with it. Never throws. */
+/** Returns the event as it is stored, or its violations. Never throws. */
 export function checkEvent(
   sent: SentEvent,
   { receiveTime, superProperties, newUuid, places }: Context,
@@ -107,7 +110,7 @@ export function checkEvent(
   };
 }
 
-/** The super properties of a batch from their text, or what is wrong with them. */
+/** Parses the super properties of a batch. Returns them, or their violations. */
 export function checkSuperProperties(
   text: string,
 ): { superProperties: SuperProperties | undefined } | { violations: FieldViolation[] } {
@@ -160,7 +163,9 @@ function tooLarge(field: string): FieldViolation {
   return { field, description: `must have at most ${eventBounds.propertyBytesMax} bytes` };
 }
 
-/** Characters are code points: at most as many as UTF-16 units, which are counted faster. */
+/**
+ * Characters are code points. There are at most as many as UTF-16 units, which are faster to count.
+ */
 function hasLength(text: string, max = eventBounds.nameMax): boolean {
   if (text === '') return false;
   return text.length <= max || (text.length <= 2 * max && [...text].length <= max);

@@ -2,16 +2,16 @@ import type { EventPlace } from './event-range.ts';
 
 /** An event of a copy, or one that its source has sent. */
 export type CopiedEvent = {
-  /** Its primary key. */
+  /** The primary key. */
   key: string;
   place: EventPlace;
   document: Uint8Array;
 };
 
 /**
- * What is to be taken from a copy and added to it, so that it has of some events what its source has
- * sent of them. `stored` are all of them that the copy has. Those that the scan of the source has not
- * reached are left to it.
+ * The events to remove from a copy and to add to it so that it equals what its source has sent for
+ * some events. `stored` are those of them that the copy has. Events that the source's scan has not
+ * reached are left to the scan.
  */
 export function copiedChanges<Stored extends CopiedEvent, Sent extends CopiedEvent>(
   stored: readonly Stored[],

@@ -2,7 +2,7 @@ import { timestampMin } from '@silo/protos/timestamp-range.ts';
 import { Temporal } from 'temporal-polyfill';
 import { indexable, isScalar, type Scalar } from './indexed-properties.ts';
 
-/** By what events are counted. */
+/** The grouping of counted events. */
 export type Grouping =
   | { by: 'total' }
   | { by: 'hour' | 'day'; timeZone: string }
@@ -10,23 +10,23 @@ export type Grouping =
   /** By the value of the property of this name. */
   | { by: 'property'; property: string };
 
-/** What a group is of: the start of its hour or day, a name, or a value. Null: of the value null. */
+/** The key of a group: the start of its hour or day, a name, or a value. Null is the value null. */
 export type GroupKey = Date | Scalar;
 
-/** The counts of a part of the events that match. */
+/** The counts of some of the matching events. */
 export type Counts = {
-  /** Hours and days from the newest on; all else from the largest on. */
+  /** Hours and days newest first; all others largest first. */
   groups: { key: GroupKey; count: number }[];
   total: number;
-  /** In groups too small to be listed. */
+  /** Number of events in groups that are too small to be listed. */
   others: number;
-  /** In no group. */
+  /** Number of events without a group. */
   absent: number;
 };
 
 /**
- * Adds up the counts of one page of events, given from the newest to the oldest. A group of hours or
- * days is a part of the page; of other groups those are listed that have most events.
+ * Adds up the counts of one page of events, given newest first. For hours and days, the page ends
+ * after its maximum of groups; for other groupings, only the groups with most events are listed.
  */
 export class Tally {
   readonly #grouping: Grouping;
@@ -42,8 +42,8 @@ export class Tally {
   }
 
   /**
-   * Counts events of one instant; false, and counts nothing, where the hour or day would be one too
-   * many for the page.
+   * Counts events of one instant. Returns false and counts nothing if the hour or day would exceed
+   * the page's maximum of groups.
    */
   addAt(time: Date, count: number): boolean {
     let last = this.#times.at(-1);
@@ -64,7 +64,7 @@ export class Tally {
     else this.#values.set(value, (this.#values.get(value) ?? 0) + count);
   }
 
-  /** The hour or day that was begun last; undefined: none. */
+  /** The hour or day that was begun last; undefined if there is none. */
   get oldestGroup(): Date | undefined {
     return this.#times.at(-1)?.key;
   }
@@ -94,12 +94,12 @@ export class Tally {
   }
 }
 
-/** The value by which an event is counted: as it would be indexed. Undefined: by none. */
+/** The value by which an event is counted, in its indexed form; undefined if it has none. */
 export function countedValue(value: unknown): Scalar | undefined {
   return isScalar(value) ? indexable(value) : undefined;
 }
 
-/** A value as JSON text. Numbers beyond the range of a double are one group, and have one text. */
+/** A value as JSON text. Numbers beyond the range of a double are one group with one text. */
 export function jsonOf(value: Scalar): string {
   if (value === Number.POSITIVE_INFINITY) return '1e999';
   if (value === Number.NEGATIVE_INFINITY) return '-1e999';
@@ -107,10 +107,10 @@ export function jsonOf(value: Scalar): string {
 }
 
 /**
- * The start of an instant's hour or day in a time zone. Days have 23 to 25 hours where the clocks
- * change; an hour that the clocks repeat is two, and one that they change by half is longer or shorter.
- * If the clocks go back to before the start of an hour or day, that hour or day continues. The first one
- * begins with the times that a Timestamp holds.
+ * The start of an instant's hour or day in a time zone. On a clock change, a day has 23 or 25
+ * hours. A repeated hour counts as two, and an hour with a change of half an hour is longer or
+ * shorter. If the clocks go back to before the start of an hour or day, that hour or day continues.
+ * The first one begins with the minimum of a Timestamp.
  * @internal Exported for tests.
  */
 export function startOf(unit: 'hour' | 'day', time: Date, timeZone: string): Date {
@@ -133,8 +133,8 @@ function startByClock(unit: 'hour' | 'day', zoned: Temporal.ZonedDateTime): numb
 }
 
 /**
- * The start of the hour or day in which the clocks changed; -Infinity if they did not change in the last
- * 48 hours. The search for an older change takes about 0.5 ms.
+ * The start of the hour or day in which the clocks changed; -Infinity if they did not change in the
+ * last 48 hours. The search for an older change takes about 0.5 ms.
  */
 function startBeforeChange(unit: 'hour' | 'day', zoned: Temporal.ZonedDateTime): number {
   const isChanged = zoned.subtract({ hours: 48 }).offset !== zoned.offset;

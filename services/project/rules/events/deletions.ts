@@ -2,20 +2,20 @@ import type { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact
 import type { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { type CheckedFilter, type FilteredEvent, matches } from './filter.ts';
 
-/** How many deletions of a project may remove events at a time: each query compares with them. */
+/** Maximum number of open deletions of a project: each query compares events with them. */
 export const openDeletionsMax = 10;
-/** Of a deletion's filter, which is stored and compared with every event. */
+/** Maximum size of a deletion's filter, which is stored and compared with every event. */
 export const deletionFilterBytesMax = 16 * 1024;
 
-/** What a deletion covers: events of earlier generations than its own that its filter means. */
+/** A deletion covers events of earlier generations than its own that match its filter. */
 export type Deletion = { generation: number; filter: CheckedFilter };
 
-/** The number of deletions of a project's events that the fact counts. */
+/** The number of deletions of a project's events according to its fact. */
 export function generationOf({ capture }: Pick<ProjectFact, 'capture'>): number {
   return capture?.generation ?? 0;
 }
 
-/** Whether one of the deletions covers an event. */
+/** Whether any of the deletions covers an event. */
 export function isCovered(
   deletions: readonly Deletion[],
   event: FilteredEvent & { generation: number },
@@ -25,7 +25,7 @@ export function isCovered(
   );
 }
 
-/** What a filter restricts, without its values. */
+/** The names of the fields that a filter restricts, without their values. */
 export function filterFields(filter: EventFilter): string[] {
   return [
     ...(filter.startTime === undefined ? [] : ['start_time']),

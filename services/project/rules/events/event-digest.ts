@@ -1,30 +1,30 @@
 import { hash } from 'node:crypto';
 
-/** 32 bits each, the most significant ones first. */
+/** Words of 32 bits, most significant first. */
 const wordCount = 4;
 const wordSize = 2 ** 32;
 /** Sums of fewer words are exact as numbers. */
 const carriedEvery = 2 ** 20;
-/** Of the last document that was hashed. */
+/** The hash of the last hashed document. */
 const lastHash = Buffer.alloc(32);
 
 /**
- * Count and hash of a set of documents: the sum, modulo 2^128, of the first 16 bytes of each one's
- * SHA-256. It is the same in whatever order they are added, and each can be taken out again.
+ * Count and hash of a set of documents: the sum, modulo 2^128, of the first 16 bytes of each
+ * document's SHA-256. It does not depend on the order of additions, and documents can be removed.
  */
 export class EventDigest {
   #count = 0;
   readonly #words: number[] = Array.from({ length: wordCount }, () => 0);
   #changes = 0;
 
-  /** The digest that another process, or the database, has. */
+  /** The digest with a count and hash from another process or the database. */
   static from({ count = 0, hash: sum }: { count?: number | undefined; hash: Uint8Array }) {
     const digest = new EventDigest();
     digest.#change(Buffer.from(sum), count, 1);
     return digest;
   }
 
-  /** That of documents, as they are stored. */
+  /** The digest of stored documents. */
   static of(documents: Iterable<Uint8Array>): EventDigest {
     const digest = new EventDigest();
     for (const document of documents) digest.add(document);
@@ -35,7 +35,7 @@ export class EventDigest {
     this.#change(hashOf(document), 1, 1);
   }
 
-  /** Takes a document out, which is one of them. */
+  /** Removes a document of the set. */
   remove(document: Uint8Array): void {
     this.#change(hashOf(document), 1, -1);
   }
@@ -80,7 +80,7 @@ export class EventDigest {
   }
 }
 
-/** Its bytes are there until the next call: a buffer for each takes Node twice as long as a string. */
+/** Valid until the next call: for Node, a new buffer takes twice as long as a string. */
 function hashOf(document: Uint8Array): Buffer {
   lastHash.write(hash('sha256', document, 'binary'), 'binary');
   return lastHash;

@@ -1,15 +1,15 @@
 /** The place of an event in the order of (time, UUID). */
 export type EventPlace = { timeMs: number; uuid: Uint8Array };
 
-/** The events after a place, up to another one. */
+/** The events after a place, up to and including another one. */
 export type EventRange = { after: EventPlace; last: EventPlace };
 
-/** The largest time of ECMAScript; no event can be captured with it, nor with its negative. */
+/** The maximum time of ECMAScript; no event can have it, nor its negative. */
 const timeMaxMs = 8.64e15;
 
-/** Before all events. */
+/** The place before all events. */
 export const firstPlace: EventPlace = { timeMs: -timeMaxMs, uuid: new Uint8Array(16) };
-/** After all events. */
+/** The place after all events. */
 export const endPlace: EventPlace = { timeMs: timeMaxMs, uuid: new Uint8Array(16).fill(0xff) };
 
 /** The time of a place, for people. */
@@ -18,7 +18,7 @@ export function placeText({ timeMs }: EventPlace): string {
   return timeMs === endPlace.timeMs ? 'the last one' : new Date(timeMs).toISOString();
 }
 
-/** Below 0 where the first place is before the second, 0 where they are the same. */
+/** Negative if the first place is before the second, 0 if they are equal. */
 export function comparePlaces(first: EventPlace, second: EventPlace): number {
   return first.timeMs - second.timeMs || Buffer.compare(first.uuid, second.uuid);
 }
@@ -28,12 +28,12 @@ export function isWithin({ after, last }: EventRange, place: EventPlace): boolea
   return comparePlaces(place, after) > 0 && comparePlaces(place, last) <= 0;
 }
 
-/** Whether a range has no end: what is captured from now on is in it, too. */
+/** Whether a range has no end, so that it includes future captures. */
 export function isEndless({ last }: Pick<EventRange, 'last'>): boolean {
   return comparePlaces(last, endPlace) === 0;
 }
 
-/** The range of this place, and no other. */
+/** The range that contains only this place. */
 export function rangeOfOne(last: EventPlace): EventRange {
   const uuid = Buffer.from(last.uuid);
   let at = uuid.length - 1;
@@ -43,7 +43,7 @@ export function rangeOfOne(last: EventPlace): EventRange {
   return { after: { timeMs: last.timeMs, uuid }, last };
 }
 
-/** Whether a range is that of its last place, and of no other. */
+/** Whether a range contains only its last place. */
 export function isOfOne({ after, last }: EventRange): boolean {
   return comparePlaces(rangeOfOne(last).after, after) === 0;
 }

@@ -15,7 +15,7 @@ import {
 import { compareDecimals, type Decimal, decimalOf, ownProperty } from './json-text.ts';
 import type { ParsedProperties } from './parsed-properties.ts';
 
-/** A scalar to compare with. A number has all digits of its text beside its rounded value. */
+/** A scalar to compare with. A number has its rounded value and all digits of its text. */
 type Operand =
   | { value: Exclude<Scalar, number>; decimal?: undefined }
   | { value: number; decimal: Decimal };
@@ -23,22 +23,22 @@ type Operand =
 /** One condition on a property. */
 type Condition = { name: string; operator: PropertyOperator; operands: Operand[] };
 
-/** Which events are meant: all conditions must hold. Every text in it is data. */
+/** A filter whose conditions must all hold. No text in it is interpreted. */
 export type CheckedFilter = {
   /** Inclusive. */
   startTime: Date | undefined;
   /** Exclusive. */
   endTime: Date | undefined;
-  /** Any of them; empty: any name. */
+  /** Any of these names; empty: any name. */
   names: string[];
-  /** Undefined: anybody's. */
+  /** Undefined: any distinct id. */
   distinctId: string | undefined;
   conditions: Condition[];
   /** The properties whose indexes may be used. */
   places: Places;
 };
 
-/** What a filter is compared with. */
+/** The parts of an event that a filter compares. */
 export type FilteredEvent = {
   name: string;
   distinctId: string;
@@ -63,7 +63,7 @@ export function checkFilter(filter: EventFilter | undefined): CheckedFilter {
   };
 }
 
-/** Whether an event is one of those that the filter means. */
+/** Whether an event matches the filter. */
 export function matches(filter: CheckedFilter, event: FilteredEvent): boolean {
   const { startTime, endTime, names, distinctId, conditions } = filter;
   if (startTime !== undefined && event.time < startTime) return false;
@@ -73,7 +73,7 @@ export function matches(filter: CheckedFilter, event: FilteredEvent): boolean {
   return conditions.every((condition) => holds(condition, event.parsed));
 }
 
-/** Whether the filter means every event. */
+/** Whether the filter matches every event. */
 export function isEverything(filter: CheckedFilter): boolean {
   const { startTime, endTime, names, distinctId, conditions } = filter;
   const isAnyTime = startTime === undefined && endTime === undefined;
@@ -81,8 +81,8 @@ export function isEverything(filter: CheckedFilter): boolean {
 }
 
 /**
- * Whether the indexed fields of an event alone say if it is meant. A text is not exact where others
- * have the same index form, and a number's decimals are only in the properties.
+ * Whether the indexed fields of an event alone decide if it matches. A text is not exact if others
+ * have the same indexed form, and all digits of a number are only in the properties.
  */
 export function isExact({ conditions, places }: CheckedFilter): boolean {
   return conditions.every(
@@ -93,7 +93,7 @@ export function isExact({ conditions, places }: CheckedFilter): boolean {
   );
 }
 
-/** Equality to one or several values: what an index finds. */
+/** Operators for equality to one or several values, which an index can find. */
 export const equalities: ReadonlySet<PropertyOperator> = new Set<PropertyOperator>([
   PropertyOperator.PROPERTY_OPERATOR_EQUAL,
   PropertyOperator.PROPERTY_OPERATOR_IN,
@@ -126,7 +126,7 @@ function operandOf(text: string): Operand | undefined {
   }
 }
 
-/** What is wrong with an operator's values; undefined: nothing. */
+/** What is wrong with an operator's values; undefined if nothing is. */
 function problemOf(
   operator: PropertyOperator,
   count: number,
@@ -152,7 +152,7 @@ function problemOf(
         ? undefined
         : 'must be a string for PREFIX';
     default:
-      return undefined; // refused by the rules of the proto
+      return undefined; // refused by the validation rules of the proto
   }
 }
 
@@ -189,7 +189,7 @@ function isEqual(value: unknown, operand: Operand, decimal: () => Decimal): bool
   return operand.decimal === undefined || compareDecimals(decimal(), operand.decimal) === 0;
 }
 
-/** NaN where they are of different types: not comparable. */
+/** NaN for values of different types, which are not comparable. */
 function compare(value: unknown, operand: Operand, decimal: () => Decimal): number {
   if (typeof value === 'number' && operand.decimal !== undefined) {
     // Rounding keeps the order of numbers, but may make two of them equal.
@@ -197,7 +197,7 @@ function compare(value: unknown, operand: Operand, decimal: () => Decimal): numb
     return compareDecimals(decimal(), operand.decimal);
   }
   if (typeof value === 'string' && typeof operand.value === 'string') {
-    // The first difference decides: what a longer text has behind it is not read.
+    // The first difference decides: the rest of a longer text is not needed.
     const start = value.slice(0, operand.value.length + 1);
     return Buffer.compare(Buffer.from(start), Buffer.from(operand.value));
   }

@@ -2,23 +2,22 @@ import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { CheckedFilter } from './filter.ts';
 import { indexedTextMax, isExactlyIndexed } from './indexed-properties.ts';
 
-/** What the indexed form of a value lies between, ends included. Only values of their type do. */
+/** A range of indexed values, both ends included. Contains only values of their type. */
 export type IndexedRange = {
   least: string | number;
   most: string | number;
-  /** An end that is excluded: one value alone is indexed so, and it is not meant. */
+  /** An end to exclude: exactly one value has this indexed form, and it does not match. */
   except?: string;
 };
 
 type Condition = CheckedFilter['conditions'][number];
 
-/** No indexed text sorts after it: none is longer. */
+/** No indexed text sorts after this one: none is longer. */
 const greatestText = '\u{10ffff}'.repeat(indexedTextMax / 2);
 
 /**
- * Between what the values of indexed properties are in every event that a filter means, by place.
- * Values beside those that are meant may lie there too. Absence is no range, and neither is an object:
- * EXISTS and NOT_EQUAL have none.
+ * The ranges in which the indexed properties of every matching event lie, by place. Other values
+ * may lie there, too. Missing values and objects have no range: EXISTS and NOT_EQUAL yield none.
  */
 export function indexedRanges({ conditions, places }: CheckedFilter): Map<number, IndexedRange[]> {
   const ranges = new Map<number, IndexedRange[]>();
@@ -45,7 +44,7 @@ function rangeOf({ operator, operands: [operand] }: Condition): IndexedRange | u
         ? { least: beginningOf(value), most: greatestText, ...exceptOf(value) }
         : undefined;
     case PropertyOperator.PROPERTY_OPERATOR_PREFIX: {
-      // A lone surrogate begins characters that are indexed as they are.
+      // A lone surrogate begins characters that are indexed unchanged.
       if (typeof value !== 'string' || !value.isWellFormed()) return undefined;
       const least = beginningOf(value);
       return { least, most: least + greatestText };
@@ -59,15 +58,18 @@ function exceptOf(text: string): Pick<IndexedRange, 'except'> {
   return isExactlyIndexed(text) ? { except: text } : {};
 }
 
-/** Of a text that is cut, what is indexed sorts after it, but not after all that begin like it. */
+/**
+ * The upper end for a text. If the text is cut, its indexed form sorts after the cut part, but not
+ * after everything that begins with it.
+ */
 function mostOf(text: string): string {
   const beginning = beginningOf(text);
   return text.length === beginning.length ? beginning : beginning + greatestText;
 }
 
 /**
- * As much of a text as the indexed form of every text that begins so has unchanged: it is shorter, as
- * that may end in the middle of a character.
+ * The part of a text that stays unchanged in the indexed form of every text that begins with it. It
+ * is shorter than the maximum, as the indexed form may end within a character.
  */
 function beginningOf(text: string): string {
   const cut = text.slice(0, indexedTextMax - 1);

@@ -1,6 +1,7 @@
 /**
- * Properties are kept as the JSON text that was sent: a parsed number loses digits, and an object of
- * JavaScript its order of keys. This file reads and joins such texts without writing them anew.
+ * Properties are kept as the JSON text that was sent: parsing a number loses digits, and a
+ * JavaScript object loses the order of keys. This file reads and joins such texts without rewriting
+ * them.
  */
 
 const quote = '"'.charCodeAt(0);
@@ -12,10 +13,10 @@ const openBracket = '['.charCodeAt(0);
 const closeBracket = ']'.charCodeAt(0);
 const space = ' '.charCodeAt(0);
 
-/** A parsed JSON object. Its properties are own ones, `__proto__` too. */
+/** A parsed JSON object. Its properties are own ones, even `__proto__`. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** The object behind a text; undefined where the text is not a JSON object. */
+/** Parses a text; undefined if it is not a JSON object. */
 export function parseObject(text: string): JsonObject | undefined {
   try {
     const value: unknown = JSON.parse(text);
@@ -25,14 +26,14 @@ export function parseObject(text: string): JsonObject | undefined {
   }
 }
 
-/** An own property; undefined where there is none. */
+/** An own property; undefined if there is none. */
 export function ownProperty(object: JsonObject, name: string): unknown {
   return Object.hasOwn(object, name) ? object[name] : undefined;
 }
 
 /**
- * The text of each property's value in the text of a valid JSON object. Of equal names the last
- * counts, as for JSON.parse.
+ * The text of each property's value in the text of a valid JSON object. If names are equal, the
+ * last one counts, as for JSON.parse.
  */
 export function splitObject(text: string): Map<string, string> {
   const values = new Map<string, string>();
@@ -62,7 +63,7 @@ export function splitArray(text: string): string[] {
   return elements;
 }
 
-/** The text of a valid JSON object with more values behind its own, whose names it does not have. */
+/** Appends values to the text of a valid JSON object that does not have their names. */
 export function appendToObject(text: string, values: ReadonlyMap<string, string>): string {
   if (values.size === 0) return text;
   const end = text.lastIndexOf('}');
@@ -75,19 +76,21 @@ export function joinObject(values: ReadonlyMap<string, string>): string {
   return `{${Array.from(values, ([name, value]) => `${JSON.stringify(name)}:${value}`).join(',')}}`;
 }
 
-/** Whether objects and arrays in a parsed value nest deeper than `depthMax`; a scalar has depth 0. */
+/**
+ * Whether objects and arrays in a parsed value nest deeper than `depthMax`; a scalar has depth 0.
+ */
 export function isDeeper(value: unknown, depthMax: number): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (depthMax === 0) return true;
   return Object.values(value).some((each) => isDeeper(each, depthMax - 1));
 }
 
-/** A number as sign * 0.digits * 10^exponent, without zeros around its digits. */
+/** A number as sign * 0.digits * 10^exponent, without leading or trailing zeros in its digits. */
 export type Decimal = { sign: number; digits: string; exponent: number };
 
 /**
- * Compares two numbers exactly: negative where the first is smaller, 0 where they are equal. `1.0`
- * equals `1`, and 9007199254740993 does not equal 9007199254740992.
+ * Compares two numbers exactly: negative if the first is smaller, 0 if they are equal. `1.0` equals
+ * `1`, and 9007199254740993 does not equal 9007199254740992.
  */
 export function compareDecimals(a: Decimal, b: Decimal): number {
   if (a.sign !== b.sign || a.sign === 0) return a.sign - b.sign;
@@ -96,7 +99,7 @@ export function compareDecimals(a: Decimal, b: Decimal): number {
   return a.sign * (a.digits < b.digits ? -1 : 1);
 }
 
-/** All digits of the JSON text of a number. */
+/** The exact number in a JSON text. */
 export function decimalOf(text: string): Decimal {
   const [, minus, whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
@@ -119,7 +122,7 @@ function withoutTrailingZeros(digits: string): string {
   return digits.slice(0, end);
 }
 
-/** Whether a parsed value is an object, and no array. */
+/** Whether a parsed value is an object, not an array. */
 export function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
@@ -130,7 +133,7 @@ function skipSpace(text: string, from: number): number {
   return at;
 }
 
-/** The place behind the string that begins at `start`. */
+/** The position after the string that begins at `start`. */
 function endOfString(text: string, start: number): number {
   let end = text.indexOf('"', start + 1);
   while (isEscaped(text, end)) end = text.indexOf('"', end + 1);
@@ -143,7 +146,7 @@ function isEscaped(text: string, at: number): boolean {
   return backslashes % 2 === 1;
 }
 
-/** The place behind the value that begins at `start`. */
+/** The position after the value that begins at `start`. */
 function endOfValue(text: string, start: number): number {
   let depth = 0;
   for (let at = start; ; ) {

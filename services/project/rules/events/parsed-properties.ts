@@ -1,8 +1,8 @@
 import { type Decimal, decimalOf, type JsonObject, splitObject } from './json-text.ts';
 
 /**
- * The properties of one event, for filters. The text is parsed once, and split once, when a filter
- * first needs it: an event may have 1 MiB of properties, and a filter 20 conditions.
+ * The properties of one event, for filters. The text is parsed and split at most once, when a
+ * filter first needs it: an event may have 1 MiB of properties, and a filter 20 conditions.
  */
 export class ParsedProperties {
   readonly #read: () => string;
@@ -20,7 +20,7 @@ export class ParsedProperties {
     return this.#object;
   }
 
-  /** All digits of a property whose value is a number. */
+  /** The exact number in a property. */
   decimal(name: string): Decimal {
     const known = this.#decimals.get(name);
     if (known !== undefined) return known;

@@ -2,12 +2,12 @@ import type { CheckedFilter } from './filter.ts';
 
 const dayMs = 24 * 60 * 60 * 1000;
 
-/** The time before which events are not kept; undefined where all are. */
+/** The time before which events are not kept; undefined if all are. */
 export function keptSince(retentionDays: number, now: Date): Date | undefined {
   return retentionDays > 0 ? new Date(now.getTime() - retentionDays * dayMs) : undefined;
 }
 
-/** The filter, of events since that time only. */
+/** The filter restricted to events since that time. */
 export function since(filter: CheckedFilter, time: Date | undefined): CheckedFilter {
   const { startTime } = filter;
   if (time === undefined || (startTime !== undefined && startTime >= time)) return filter;

@@ -4,9 +4,9 @@ const rfc3339 =
   /^(\d{4})-(\d\d)-(\d\d)[Tt ](\d\d):(\d\d):(\d\d)(?:\.(\d{1,9}))?(?:[Zz]|[+-](\d\d):(\d\d))$/;
 
 /**
- * The instant of an RFC 3339 time with at most nanoseconds, by the millisecond: what is beyond it is
- * cut. Undefined where the text is no such time, or names a day that does not exist, and where a
- * Timestamp does not hold the instant: counts by hour and day could not be read.
+ * The instant of an RFC 3339 time with at most nanosecond precision, truncated to milliseconds.
+ * Undefined for another text, for a day that does not exist, and for an instant outside the range
+ * of a Timestamp, which counts by hour and day could not return.
  */
 export function instantOf(text: string): Date | undefined {
   const parts = rfc3339.exec(text);

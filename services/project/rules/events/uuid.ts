@@ -4,14 +4,14 @@ const form = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const hexDigits = '0123456789abcdef';
 const hyphen = '-'.charCodeAt(0);
 
-/** A UUID of any version in its usual form, in lower case; undefined where the text is none. */
+/** A UUID of any version in its text form, in lower case; undefined for another text. */
 export function canonicalUuid(text: string): string | undefined {
   const lower = text.toLowerCase();
   return form.test(lower) ? lower : undefined;
 }
 
 /**
- * A UUID of version 7 (RFC 9562): sorts by time, so that new ones stand together in an index.
+ * A UUID of version 7 (RFC 9562): sorts by time, so that new UUIDs are adjacent in an index.
  * `random` are 10 random bytes.
  */
 export function timeOrderedUuid(now: Date, random: Uint8Array): string {
@@ -19,8 +19,8 @@ export function timeOrderedUuid(now: Date, random: Uint8Array): string {
 }
 
 /**
- * A UUID of version 8 (RFC 9562) that a time and a text determine: the same for the same ones, and
- * with 122 - 48 bits of SHA-256 another for any other. Sorts by time as those of version 7 do.
+ * A UUID of version 8 (RFC 9562) derived from a time and a text: equal for equal input, and
+ * different for other input by 122 - 48 bits of SHA-256. Sorts by time, like version 7.
  */
 export function contentUuid(time: Date, text: string): string {
   return withTime(time, createHash('sha256').update(text).digest(), 8);
@@ -35,14 +35,14 @@ function withTime(time: Date, others: Uint8Array, version: 7 | 8): string {
   return uuidText(bytes);
 }
 
-/** The usual form of a UUID's 16 bytes. */
+/** The text form of a UUID's 16 bytes. */
 export function uuidText(bytes: Uint8Array): string {
   const text = Buffer.allocUnsafe(36);
   writeUuid(bytes, text, 0);
   return text.toString('latin1');
 }
 
-/** Writes the usual form of a UUID's 16 bytes, which takes 36. */
+/** Writes the text form of a UUID's 16 bytes, which takes 36 bytes. */
 export function writeUuid(bytes: Uint8Array, target: Uint8Array, at: number): void {
   let next = at;
   for (let index = 0; index < 16; index++) {
