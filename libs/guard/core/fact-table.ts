@@ -1,7 +1,10 @@
 import { factBytes } from './fact-bytes.ts';
 import type { Known } from './facts.ts';
 
-/** Memory of a table for each fact that it may hold: 64 MB for 100,000. Most facts take half of it. */
+/**
+ * Memory of a table for each fact that it may contain: 64 MB for 100,000. Most facts take half of
+ * it.
+ */
 const bytesPerFact = 640;
 /** Minimum memory of a table, so that it always has room for the facts of one decision. */
 const tableBytesMin = 2 ** 20;

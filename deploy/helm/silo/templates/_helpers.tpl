@@ -1,4 +1,4 @@
-{{/* The name of the deployment: of the release, as most charts have it. */}}
+{{/* The name of the deployment, derived from the name of the release as in most charts. */}}
 {{- define "silo.name" -}}
 {{- if contains "silo" .Release.Name -}}
 {{- .Release.Name | trunc 40 | trimSuffix "-" -}}
@@ -7,7 +7,7 @@
 {{- end -}}
 {{- end -}}
 
-{{/* What distinguishes the pods of this release: of one component where `component` is given. */}}
+{{/* The labels that select the pods of this release, or of one component if `component` is given. */}}
 {{- define "silo.selector" -}}
 app.kubernetes.io/name: silo
 app.kubernetes.io/instance: {{ .root.Release.Name }}
@@ -28,7 +28,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
 {{ include "silo.name" .root }}-{{ .component }}-tls
 {{- end -}}
 
-{{/* The volume of a component's certificate, with the authorities that it trusts. */}}
+{{/* The volume with a component's certificate and the authorities that the component trusts. */}}
 {{- define "silo.tls" -}}
 - name: tls
   {{- with .root.Values.certificates.caSecret }}
@@ -44,7 +44,7 @@ helm.sh/chart: {{ printf "%s-%s" .root.Chart.Name .root.Chart.Version }}
   {{- end }}
 {{- end -}}
 
-{{/* The components, each with the service that it is a process of. */}}
+{{/* The components, each with its service. */}}
 {{- define "silo.components" -}}
 org: org
 project: project
@@ -55,7 +55,7 @@ edge: project
 {{- end }}
 {{- end -}}
 
-{{/* Where project of the other regions is, for processes that reach it. */}}
+{{/* The addresses of project in the other regions, for processes that call it. */}}
 {{- define "silo.regions" -}}
 {{- if .Values.regionAddresses }}
 {{- $regions := list }}
@@ -69,7 +69,7 @@ edge: project
 {{- end }}
 {{- end -}}
 
-{{/* The port of each host of a list, without repetition. */}}
+{{/* The distinct ports of a list of hosts. */}}
 {{- define "silo.ports" -}}
 {{- $ports := list -}}
 {{- range splitList "," . }}{{ $ports = append $ports (splitList ":" . | last) }}{{ end -}}
