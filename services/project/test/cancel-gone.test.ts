@@ -41,7 +41,7 @@ test('a migration of a project that was deleted or moved is cancelled, whether t
   for (const { _id, ...values } of expected) t.like(await records.findOne({ _id }), values);
 });
 
-test('a migration whose project is there again when that is decided goes on', async (t) => {
+test('a migration whose project has come back before its cancellation continues', async (t) => {
   const { db, dependencies, migration } = await offered(t);
   const migratingProjects = { ...dependencies.migratingProjects, findMany: async () => new Map() };
   await cancellingGone({ ...dependencies, migratingProjects })(AbortSignal.timeout(600_000));

@@ -23,7 +23,7 @@ test('a purge removes every event of the project and none of another', async (t)
   );
 });
 
-test('the same event is stored once, by however many batches at once', async (t) => {
+test('the same event in concurrent batches is stored once', async (t) => {
   const { captured: store } = await testWorld(t);
   const projectId = newId('prj');
   const batch = Array.from({ length: 100 }, () => captured({}));
@@ -34,11 +34,11 @@ test('the same event is stored once, by however many batches at once', async (t)
   }
 });
 
-test('the outcome of a commit that is answered after the permit is over is unknown', async (t) => {
+test('the outcome of a commit that is answered after its permit has expired is unknown', async (t) => {
   const { captured: store, db } = await testWorld(t);
   const projectId = newId('prj');
   let checks = 0;
-  // Held before the first statement and before the commit.
+  // Checked before the first statement and before the commit.
   const permit = { ...heldPermit, remainingMs: () => (++checks <= 2 ? 30_000 : 0) };
   const event = captured({});
   await t.throwsAsync(insert(store, projectId, [event], { permit }), { name: 'OutcomeUnknown' });
@@ -46,7 +46,7 @@ test('the outcome of a commit that is answered after the permit is over is unkno
   t.deepEqual(await insert(store, projectId, [event]), [true]);
 });
 
-test('where MongoDB does not store events in time, they are refused with DEPENDENCY_UNAVAILABLE', async (t) => {
+test('events that MongoDB does not store in time are refused with DEPENDENCY_UNAVAILABLE', async (t) => {
   const { db } = await testWorld(t);
   const add = async () => {
     throw new MongoServerError({ message: 'operation exceeded time limit', code: 50 });

@@ -14,7 +14,7 @@ import { captured, insert } from './event-support.ts';
 const hourMs = 60 * 60 * 1_000;
 const signal = () => AbortSignal.timeout(600_000);
 
-/** The clock of a process whose wall clock is not the server's. */
+/** The clock of a process whose wall clock differs from the server's. */
 function skewed(byMs: number): Clock {
   return {
     now: () => new Date(Date.now() + byMs),
@@ -27,7 +27,7 @@ async function serverMs(db: Db): Promise<number> {
   return answer?.now.getTime();
 }
 
-/** A database with events, of which each is one change. */
+/** A database with events, each of which is one change. */
 async function following(t: ExecutionContext, clock: Clock) {
   const { db } = await (await testDatabase(t)).connect();
   await prepare(db, storeMigrations);
@@ -41,7 +41,7 @@ async function following(t: ExecutionContext, clock: Clock) {
   };
 }
 
-test('a process whose clock is ahead of the server’s takes no change for an old one', async (t) => {
+test('a process whose clock is ahead of the server’s does not report a new change as old', async (t) => {
   const { capture, follow } = await following(t, skewed(hourMs));
   await using changes = await follow();
   await capture();
@@ -51,7 +51,7 @@ test('a process whose clock is ahead of the server’s takes no change for an ol
   t.true(lagMs < hourMs / 2, `${lagMs} ms`);
 });
 
-test('a process whose clock is behind takes no old change for a new one', async (t) => {
+test('a process whose clock is behind does not report an old change as new', async (t) => {
   const { db, capture, follow } = await following(t, skewed(-hourMs));
   const { resumeToken } = await (async () => {
     await using before = await follow();

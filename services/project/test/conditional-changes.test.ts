@@ -55,7 +55,7 @@ test('a limit is set once per revision, with an event', async (t) => {
   t.deepEqual(more, []);
 });
 
-test('a change of plan says whether it has migrations, with the limit', async (t) => {
+test('a change of plan sets the limit, and whether migrations are allowed', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId } = await world.organization(owner, { limit: 1 });
@@ -70,7 +70,7 @@ test('a change of plan says whether it has migrations, with the limit', async (t
   t.true(await mayMigrate());
   await setLimit(world, owner, { organizationId, limit: 6, migrations: false, revision: 2 });
   t.false(await mayMigrate());
-  // By a service of the release before, which does not say.
+  // From a service of the previous release, which does not send the field.
   await setLimit(world, owner, { organizationId, revision: 3 });
   t.true(await mayMigrate());
 });
@@ -102,7 +102,7 @@ test('a conditional change on behalf of another account than the key’s is refu
   t.is(outcome?.result, TRY_RESULT_REFUSED_ACCESS);
 });
 
-test('slots close only without projects, and deleted ones that could come back only on request, for good', async (t) => {
+test('slots close only without projects, permanently; restorable projects are given up only on request', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId, projectId } = await world.organization(owner);
@@ -122,7 +122,7 @@ test('slots close only without projects, and deleted ones that could come back o
   t.like((await world.events('slots_changed')).at(-1), { closed: true, organizationId });
 });
 
-test('a conditional change is refused where no slots are open', async (t) => {
+test('a conditional change is refused if no slots are open', async (t) => {
   const world = await testWorld(t);
   const wanted = { organizationId: newId('org_us'), revision: 1 };
   const error = await refusalOf(setLimit(world, world.key(), wanted));

@@ -10,10 +10,10 @@ const rows: [unit: 'hour' | 'day', timeZone: string, time: string, start: string
   // 25 hours: the clocks go back on 25 October.
   ['day', 'Europe/Berlin', '2026-10-25T22:59:59.999Z', '2026-10-24T22:00:00Z'],
   ['day', 'Europe/Berlin', '2026-10-25T23:00:00Z', '2026-10-25T23:00:00Z'],
-  // The hour from 2 to 3 is there twice.
+  // The hour from 2 to 3 occurs twice.
   ['hour', 'Europe/Berlin', '2026-10-25T00:30:00Z', '2026-10-25T00:00:00Z'],
   ['hour', 'Europe/Berlin', '2026-10-25T01:30:00Z', '2026-10-25T01:00:00Z'],
-  // Half an hour, and a quarter.
+  // Offsets of half an hour, and of a quarter.
   ['hour', 'Asia/Kolkata', '2026-01-01T00:10:00Z', '2025-12-31T23:30:00Z'],
   ['day', 'Asia/Kolkata', '2026-01-01T18:29:59Z', '2025-12-31T18:30:00Z'],
   ['hour', 'Asia/Kathmandu', '2026-01-01T00:10:00Z', '2025-12-31T23:15:00Z'],
@@ -29,9 +29,9 @@ const rows: [unit: 'hour' | 'day', timeZone: string, time: string, start: string
   ['hour', 'America/St_Johns', '2010-11-07T03:45:00Z', '2010-11-07T03:30:00Z'],
   // The clocks go forward from 0:01 to 1:01.
   ['hour', 'America/St_Johns', '2010-03-14T03:40:00Z', '2010-03-14T03:30:00Z'],
-  // Before there were time zones.
+  // Before time zones existed.
   ['day', 'Europe/Berlin', '1880-06-01T12:00:00Z', '1880-05-31T23:06:32Z'],
-  // It began before the first time that a Timestamp holds.
+  // It began before the minimum of a Timestamp.
   ['day', 'America/New_York', '0001-01-01T00:00:00Z', '0001-01-01T00:00:00Z'],
   ['hour', 'America/New_York', '0001-01-01T00:00:00Z', '0001-01-01T00:00:00Z'],
 ];
@@ -54,7 +54,7 @@ test('since 1980 every offset of every time zone is a multiple of 15 minutes', (
   }
 });
 
-/** Changes of clocks since 1980: one of those with the same offsets at the same time of day. */
+/** Clock changes since 1980, one of each kind with the same offsets at the same time of day. */
 function changesOfClocks(): Temporal.ZonedDateTime[] {
   const found = new Map<string, Temporal.ZonedDateTime>();
   for (const timeZone of Intl.supportedValuesOf('timeZone')) {
@@ -69,7 +69,7 @@ function changesOfClocks(): Temporal.ZonedDateTime[] {
   return [...found.values()];
 }
 
-test('where clocks change, a later time is never of an earlier day or hour, nor is one of 15 minutes', (t) => {
+test('at clock changes, a later time never belongs to an earlier day or hour, nor to one of 15 minutes', (t) => {
   const minuteMs = 60_000;
   const changes = changesOfClocks();
   t.true(changes.length > 100);
@@ -91,7 +91,7 @@ test('where clocks change, a later time is never of an earlier day or hour, nor 
   }
 });
 
-test('of names and values the largest are listed, and all add up to the total', (t) => {
+test('the largest groups of names and values are listed, and all groups add up to the total', (t) => {
   const tally = new Tally({ by: 'property', property: 'plan' }, 2);
   tally.addValue('free', 5);
   tally.addValue(null, 7);
@@ -114,7 +114,7 @@ test('the text of a counted value is JSON that reads as the value', (t) => {
   }
 });
 
-test('a page of hours takes no hour more than it may have', (t) => {
+test('a page of hours does not exceed its maximum of hours', (t) => {
   const tally = new Tally({ by: 'hour', timeZone: 'UTC' }, 2);
   t.true(tally.addAt(new Date('2026-01-01T05:30:00Z'), 1));
   t.true(tally.addAt(new Date('2026-01-01T05:00:00Z'), 2));

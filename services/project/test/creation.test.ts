@@ -47,7 +47,7 @@ test('a project is created with its token, its slot and its event', async (t) =>
   t.deepEqual(error.metadata, { limit: '2', count: '2', organization_id: id });
 });
 
-test('however many creates race, the limit holds', async (t) => {
+test('concurrent creations do not exceed the limit', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id } = await world.organization(owner, { limit: 4 });
@@ -57,7 +57,7 @@ test('however many creates race, the limit holds', async (t) => {
   t.deepEqual(await counted(world, id), { count: 4, exist: 4 });
 });
 
-test('one request_id creates one project, also when both calls run at once', async (t) => {
+test('one request_id creates one project, even if both calls run concurrently', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id } = await world.organization(owner, { limit: 2 });
@@ -67,7 +67,7 @@ test('one request_id creates one project, also when both calls run at once', asy
   t.deepEqual(await counted(world, id), { count: 2, exist: 2 });
 });
 
-test('a member creates projects only where members may', async (t) => {
+test('a member creates projects only if the organization allows it', async (t) => {
   const world = await testWorld(t);
   const [owner, member] = [world.key(), world.key()];
   const { id } = await world.organization(owner);
@@ -77,7 +77,7 @@ test('a member creates projects only where members may', async (t) => {
   t.is(reasonName((await refusalOf(create(world, member, id))).reason), 'ADMIN_REQUIRED');
 });
 
-test('where no slots are open yet, nothing is decided', async (t) => {
+test('nothing is decided before the slots are open', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id } = await world.organization(owner, { opened: false });
@@ -102,7 +102,7 @@ test('slots and Default Project are created once, despite retries', async (t) =>
   t.like(await world.events('slots_changed'), [{ organizationId, limit: 1, count: 1 }]);
 });
 
-test('the recommended projects that are missing are created, all or none', async (t) => {
+test('the missing recommended projects are created, all or none', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId } = await world.organization(owner, { limit: 4 });
@@ -160,7 +160,7 @@ test('an update has an event with the changed fields, and checks the etag', asyn
   ]);
 });
 
-/** Lets a deleted project be due from its deletion on; answers that time. */
+/** Makes a deleted project due immediately after its deletion. Returns the purge time. */
 async function makeDue({ db }: World, projectId: string): Promise<number> {
   const project = await db
     .collection<ProjectDocument>('projects')
@@ -168,7 +168,7 @@ async function makeDue({ db }: World, projectId: string): Promise<number> {
   return project?.updateTime.getTime() ?? 0;
 }
 
-test('deleting frees the slot at once, the last project too, and purges after 7 days', async (t) => {
+test('deleting a project, even the last one, frees its slot immediately and purges it after 7 days', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id, projectId } = await world.organization(owner, { limit: 1 });
@@ -209,7 +209,7 @@ test('deleting frees the slot at once, the last project too, and purges after 7 
   t.is(await world.projects.fact(projectId, call.signal), undefined);
 });
 
-test('projects that cannot be purged, or only slowly, hold up the purge of no other', async (t) => {
+test('projects that cannot be purged, or only slowly, do not delay the purge of others', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id } = await world.organization(owner, { limit: 4 });

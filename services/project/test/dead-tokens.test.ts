@@ -8,7 +8,7 @@ import { reportCounted } from '../loops/report-dead-tokens.ts';
 import { addUses, type DeadTokenUse, keptText, recentUses } from '../rules/dead-tokens.ts';
 import { testWorld } from './support.ts';
 
-// Recent: MongoDB removes uses of long ago.
+// Recent, because MongoDB removes old uses.
 const now = new Date();
 const at = (seconds: number) => new Date(now.getTime() + seconds * 1_000);
 
@@ -32,7 +32,7 @@ test('a use of 30 days ago is not reported any more', (t) => {
   t.deepEqual(addUses([old], [use()], now), [use()]);
 });
 
-test('of more than 100 uses the tokens have as many places each, further ones are counted together', (t) => {
+test('more than 100 uses give each token the same number of places; further uses are counted together', (t) => {
   const of = (fingerprint: string, count: number) =>
     Array.from({ length: count }, (_, index) => use({ fingerprint, library: `lib ${index}` }));
   const [a, b, c] = ['aaaaaaaaaaaa', 'bbbbbbbbbbbb', 'cccccccccccc'] as const;
@@ -48,7 +48,7 @@ test('of more than 100 uses the tokens have as many places each, further ones ar
   t.deepEqual(placesOf(c), { count: 3, named: 3, others: 0 });
 });
 
-test('what a token is used by most keeps its place, whatever names are made up', (t) => {
+test('the most frequent use of a token keeps its place despite invented names', (t) => {
   const madeUp = (round: number) =>
     Array.from({ length: 150 }, (_, index) => use({ library: `made up ${round} ${index}` }));
   let uses = addUses([], madeUp(0), now);
@@ -62,7 +62,7 @@ test('what a token is used by most keeps its place, whatever names are made up',
   );
 });
 
-test('of more than 100 tokens the most used are kept, and further ones are counted as one', (t) => {
+test('the 100 most used tokens are kept, and further ones are counted as one', (t) => {
   let uses: DeadTokenUse[] = [];
   const often = use({ fingerprint: 'often', library: 'posthog-js', count: 10 });
   for (let day = 0; day < 3; day++) {
@@ -88,7 +88,7 @@ function sumOf(uses: readonly DeadTokenUse[]): number {
   return uses.reduce((sum, { count }) => sum + count, 0);
 }
 
-test('what a client says of itself is kept short and without secrets', (t) => {
+test('names that a client sends are stored short and without secrets', (t) => {
   const token = newProjectToken();
   t.false(keptText(`agent ${token}`).includes(token));
   t.false(keptText(`${'x'.repeat(180)} ${token}`).includes('phc_'));
@@ -104,7 +104,7 @@ function newCounter(clock = { now: () => now, monotonicMs: () => 0 }): DeadToken
   return new DeadTokenCounter(clock);
 }
 
-test('a process holds 1,000 different uses, and counts those it holds', (t) => {
+test('a process holds at most 1,000 different uses, and continues to count these', (t) => {
   const tokens = newCounter();
   for (let round = 0; round < 2; round++) {
     for (let index = 0; index < 1_500; index++) {
@@ -118,7 +118,7 @@ test('a process holds 1,000 different uses, and counts those it holds', (t) => {
   t.deepEqual(tokens.take(), []);
 });
 
-test('made-up names of one token take no place of other tokens', (t) => {
+test('invented names of one token do not displace other tokens', (t) => {
   const tokens = newCounter();
   for (let turn = 0; turn < 2; turn++) {
     for (let index = 0; index < 5_000; index++) {
@@ -133,7 +133,7 @@ test('made-up names of one token take no place of other tokens', (t) => {
   }
 });
 
-test('a token that is none of a project takes a place once a minute', (t) => {
+test('a token without a project takes a place at most once a minute', (t) => {
   let monotonicMs = 0;
   const tokens = newCounter({ now: () => now, monotonicMs: () => monotonicMs });
   const madeUp = { tokenHash: hashOf('made up'), library: 'x', origin: '' };
@@ -151,13 +151,13 @@ test('a token that is none of a project takes a place once a minute', (t) => {
   t.is(tokens.take().length, 1);
 });
 
-/** A directory in which the token `name` is of the project `name`. */
+/** A directory in which the token `name` belongs to the project `name`. */
 function directoryOf(...names: string[]) {
   const tokens = names.map((name) => ({ tokenHash: hashOf(name), projectId: name }));
   return { findTokenProjects: async () => ({ tokens }) };
 }
 
-test('uses that cannot be stored are kept for the next turn, and those of other projects are stored', async (t) => {
+test('uses that cannot be stored are kept for the next turn; those of other projects are stored', async (t) => {
   const names = Array.from({ length: 20 }, (_, index) => `project ${index}`);
   const tokens = newCounter();
   const record = () => {
@@ -190,7 +190,7 @@ test('uses that cannot be stored are kept for the next turn, and those of other 
   );
 });
 
-test('uses are kept for the next turn where the token service does not answer', async (t) => {
+test('uses are kept for the next turn if the token service does not answer', async (t) => {
   const tokens = newCounter();
   tokens.record({ tokenHash: hashOf('project'), library: 'go', origin: '' });
   const findTokenProjects = async () => {
@@ -218,7 +218,7 @@ test('uses that are put back take at most half of the places', (t) => {
   t.true(tokens.take().every(({ use: { count } }) => count === 2));
 });
 
-test('uses are stored with their project, which another region may have named, those of no project not at all', async (t) => {
+test('uses are stored with their project, even if another region has named it, and dropped without one', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { projectId } = await world.organization(owner);

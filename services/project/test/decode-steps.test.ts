@@ -25,7 +25,7 @@ function documentOf({ number, name, bytes = 0 }: Event): Uint8Array {
   });
 }
 
-/** Changes of events: those that are named exist. */
+/** Changes of events; the named events exist. */
 async function changes(
   numbers: readonly number[],
   events: readonly Event[],
@@ -42,7 +42,7 @@ async function range(bytes = 0): Promise<PullEventsResponse> {
     last: placeMessage(endPlace, endPlace),
     digest: digestMessage(EventDigest.of(documents)),
     bytes: documents[0]?.length ?? 0,
-    // As they are: what is compressed arrives in a turn of its own.
+    // Uncompressed: compressed data is decoded asynchronously.
     documents: {
       ...{ documents: Buffer.concat(documents), zstd: false, bytes: documents[0]?.length ?? 0 },
     },
@@ -54,7 +54,7 @@ const fenced: PullEventsResponse = {
   ...{ step: { $case: 'fencedAttempt', value: 1 }, resumeToken: Buffer.alloc(0), lagMs: 0 },
 };
 
-/** Decodes the steps of a source that then falls silent; `sent` counts those that were pulled. */
+/** Decodes the steps of a source that then falls silent; `sent` counts the pulled steps. */
 function decode(
   t: ExecutionContext,
   responses: readonly PullEventsResponse[],
@@ -78,7 +78,7 @@ function decode(
     if (done) throw new Error('the steps are over');
     return value;
   };
-  /** Resolves when all has been received, and waits. */
+  /** Resolves when everything has been received and waits. */
   const received = () =>
     eventually(() => {
       if (counts.sent <= responses.length) throw new Error(`${counts.sent} are sent`);
@@ -91,7 +91,7 @@ function changesOf(step: Step) {
   return step.changes;
 }
 
-test('changes that wait together are one step, with each event as it was read last', async (t) => {
+test('waiting changes are merged into one step, with the last read of each event', async (t) => {
   const { next, received } = decode(t, [
     fenced,
     await changes(
@@ -159,7 +159,7 @@ test('steps of different kinds keep their order', async (t) => {
   t.deepEqual(kinds, ['fenced', 'ranges', 'changes', 'ranges', 'fenced']);
 });
 
-test('a source is read no further while 4 MiB or 256 steps wait', async (t) => {
+test('reading from the source stops while 4 MiB or 256 steps wait', async (t) => {
   const large = await Promise.all(Array.from({ length: 9 }, () => range(1_000_000)));
   const small = Array.from({ length: 600 }, () => fenced);
   for (const [responses, waiting] of [
@@ -168,19 +168,19 @@ test('a source is read no further while 4 MiB or 256 steps wait', async (t) => {
   ] as const) {
     const { next, counts } = decode(t, [fenced, ...responses]);
     await next();
-    // One more is received, and waits for its place.
+    // One more step is received and waits for its place.
     const expected = 1 + waiting + 1;
     await eventually(() => {
       if (counts.sent < expected) throw new Error(`${counts.sent} are sent`);
     });
-    // Meanwhile one whose steps are taken reads all.
+    // Meanwhile a reader whose steps are taken reads everything.
     const beside = decode(t, responses);
     while (beside.counts.sent <= responses.length) await beside.next();
     t.is(counts.sent, expected);
   }
 });
 
-test('a step has the time at which it was received, and joined ones that of the last', async (t) => {
+test('a step has the time of its receipt, and merged steps have that of the last one', async (t) => {
   const clock = fakeClock();
   const sent = [fenced, await changes([1], []), await changes([2], [])];
   const { next, received } = decode(t, sent, { clock, onSent: () => clock.advance(100) });

@@ -12,11 +12,11 @@ import { hasMoved, stateIn, twoRegions } from './two-regions.ts';
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
 const { MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
 
-/** However slow the machine is, who leads does until it is stopped. */
+/** The leader stays leader until it is stopped, however slow the machine is. */
 const forLong = { leaseMs: 600_000, renewMs: 1_000, marginMs: 1_000 };
 
 test.serial(
-  'a process that copies as much as it may still follows one that has begun a cutover',
+  'a process with its maximum of copies still takes over from one that has begun a cutover',
   async (t) => {
     const { dependencies } = await twoRegions(t);
     const stop = new AbortController();
@@ -45,7 +45,7 @@ test.serial(
   },
 );
 
-test.serial('migrations that another process leads take no turn of this one', async (t) => {
+test.serial('migrations that another process leads take no turns of this process', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const records = migrationCollection(eu.db);
@@ -82,7 +82,10 @@ test.serial('migrations that another process leads take no turn of this one', as
   t.is(await records.countDocuments(fenced), 0, 'the other ones are the other process’s');
 });
 
-/** What a process sees of a migration that another one leads, and what has become of it when that ends. */
+/**
+ * The view of a process on a migration that another one leads, and its state when that process
+ * ends.
+ */
 const found = [
   { seen: verifying, later: cutover, isFollowed: true },
   { seen: cutover, later: cutover, isFollowed: true },
@@ -115,7 +118,7 @@ for (const { seen, later, isFollowed } of found) {
     const migrations = {
       ...dependencies.migrations,
       open: async () => {
-        // Seen once: it is not in the list by which it is found a turn later.
+        // Listed only once: it is missing from the list of the next turn.
         const some = seen === cutover && !isSeen ? [{ _id: 'led' }] : [];
         isSeen = true;
         return some;

@@ -6,7 +6,7 @@ import { HttpRefusal } from '../edge/http-refusal.ts';
 import { checkEvent } from '../rules/events/check-event.ts';
 import { alwaysIndexed } from '../rules/events/indexed-properties.ts';
 
-// What calls of RPCs and of other parts of Silo fail with while events are stored.
+// Errors of RPCs and of other parts of Silo while events are stored.
 const healing = [
   errors.dependencyUnavailable('the access registry'),
   errors.dependencyUnavailable('mongodb'),
@@ -33,20 +33,20 @@ for (const error of healing) {
   });
 }
 
-test('what HTTP refuses by itself and heals says the same', (t) => {
+test('transient refusals of the HTTP server itself say the same', (t) => {
   for (const { message } of [HttpRefusal.overloaded, HttpRefusal.draining]) {
     t.regex(message, /\. Send the same request again/);
   }
 });
 
-test('a request that never heals says what is wrong with it', (t) => {
+test('a permanent refusal says what is wrong with the request', (t) => {
   const violations = [{ field: 'token', description: 'must have at most 100 characters' }];
   const { status, message } = HttpRefusal.of(errors.invalidField(violations));
   t.is(status, 400);
   t.is(message, 'Correct the request: token must have at most 100 characters.');
 });
 
-test('what is wrong with an event is named as the HTTP client has named it', (t) => {
+test('violations use the field names of the HTTP client', (t) => {
   const sent = { uuid: 'u', name: '', distinctId: '', timestamp: '', properties: '7' };
   const checked = checkEvent(
     { ...sent, uuid: '' },
@@ -90,7 +90,7 @@ test('v0 names the first 100 refused events and counts the others', (t) => {
   t.false('refused_others' in answerV0(events.slice(0, 100), outcomes.slice(0, 100)));
 });
 
-test('v1 names every event, and what is wrong with the first 100 refused ones', (t) => {
+test('v1 names every event, and the violations of the first 100 refused ones', (t) => {
   const uuid = (index: number) => `0190a8f0-0000-7000-8000-${index.toString(16).padStart(12, '0')}`;
   const events = Array.from({ length: 100_000 }, (_, index) => eventOf(uuid(index)));
   const outcomes = events.map(() => refusedOutcome);
@@ -102,7 +102,7 @@ test('v1 names every event, and what is wrong with the first 100 refused ones', 
   t.true(JSON.stringify({ results }).length < 62 * events.length + 5_000);
 });
 
-test('an answer names no event by more than 64 characters', (t) => {
+test('a response contains at most 64 characters of the key of an event', (t) => {
   const long = 'x'.repeat(1_000_000);
   const [events, outcomes] = [[eventOf(long)], [refusedOutcome]];
   t.is(answerV0(events, outcomes).refused?.[0]?.uuid, long.slice(0, 64));

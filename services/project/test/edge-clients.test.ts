@@ -1,4 +1,7 @@
-/** Slow and too many clients of the HTTP edge, and what they hold: no database is behind it. */
+/**
+ * Slow clients and too many clients of the HTTP edge, and the memory that they hold, without a
+ * database.
+ */
 import assert from 'node:assert/strict';
 import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, type Socket } from 'node:net';
@@ -20,7 +23,7 @@ import { Storing } from '../capture/storing.ts';
 import { type EdgeDependencies, type EdgeTimes, openEdge } from '../edge/edge.ts';
 
 const host = '127.0.0.1';
-/** Of which no test lasts so long: each sets the one that it is about. */
+/** Longer than any test: each test sets the timeout that it checks. */
 const long: EdgeTimes = {
   headersMs: 300_000,
   requestMs: 300_000,
@@ -41,7 +44,7 @@ const unexpected = async () => {
   throw new Error('this test sends no whole capture');
 };
 
-/** An edge that accepts no token, unless `permitToken` does. */
+/** An edge that accepts no token unless `permitToken` does. */
 async function open(
   t: ExecutionContext,
   {
@@ -90,7 +93,7 @@ async function open(
   return { port: Number(edge.address.split(':').at(-1)), heldBytes };
 }
 
-/** A connection, what came over it, and its end. */
+/** A connection, the data received on it, and its end. */
 function connectTo(t: ExecutionContext, port: number, localAddress = host) {
   const socket: Socket = connect({ host, port, localAddress, allowHalfOpen: true });
   t.teardown(() => socket.destroy());
@@ -110,7 +113,7 @@ function connectTo(t: ExecutionContext, port: number, localAddress = host) {
 
 const live = `GET /healthz/live HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
 
-/** Sends one byte after the other, for as long as the other side takes them. */
+/** Sends single bytes while the other side accepts them. */
 function drip(t: ExecutionContext, socket: Socket, byte: string): void {
   const timer = setInterval(() => socket.write(byte), 10);
   t.teardown(() => clearInterval(timer));
@@ -137,7 +140,7 @@ test('a client whose headers take too long gets 503 with Retry-After, and its co
   });
 });
 
-test('a client whose body takes too long gets 503 with Retry-After, and what it held is free', async (t) => {
+test('a client whose body takes too long gets 503 with Retry-After, and its memory is released', async (t) => {
   const { port, heldBytes } = await open(t, { times: { requestMs: 400, headersMs: 400 } });
   const { socket, seen } = connectTo(t, port);
   const part = ' '.repeat(1_000_000);
@@ -155,20 +158,20 @@ test('a client whose body takes too long gets 503 with Retry-After, and what it 
     const held = await heldBytes();
     if (held > 0) throw new Error(`${held} bytes are held`);
   });
-  // It goes on sending, and does not end its side.
+  // The client keeps sending, and does not end its side.
   await eventually(() => {
     if (!seen.isClosed) throw new Error('it is open');
   });
 });
 
-/** A permit that is never over. */
+/** A permit that never expires. */
 const permitted: Extract<TokenPermitAnswer, { allowed: true }> = {
   ...{ allowed: true, projectId: 'prj_1', organizationId: 'org_1' },
   project: ProjectFact.fromPartial({}),
   permit: { release: () => {}, remainingMs: () => 300_000 },
 };
 
-test('a request that is answered with 503 holds its bytes until its events are not being stored any more', async (t) => {
+test('a request that gets 503 holds its memory while its events are still being stored', async (t) => {
   const text = 'x'.repeat(100_000);
   const body = JSON.stringify({
     ...{ api_key: 'phc_1', event: 'seen', distinct_id: 'ada', properties: { text } },
@@ -189,7 +192,7 @@ test('a request that is answered with 503 holds its bytes until its events are n
   };
   let waitMs = 100;
   let captured = await capture(waitMs);
-  // On a busy machine the time may be over before the events are to be stored.
+  // On a busy machine the deadline may pass before the events are to be stored.
   while (!captured.isStoring && waitMs < 60_000) {
     waitMs *= 2;
     captured = await capture(waitMs);
@@ -213,10 +216,10 @@ async function post(port: number, path: string, body: string | Buffer, localAddr
   return [response.statusCode, error?.reason];
 }
 
-/** The text of events that take many times as much when they are parsed. */
+/** The text of events that take many times its memory when they are parsed. */
 const tiny = (count: number) => `{"event":"seen","distinct_id":"ada"}${',{}'.repeat(count - 1)}`;
 
-test('until a token is known to be good nothing is made of many events, and then what they take is counted', async (t) => {
+test('a body of many events is parsed only after its token is confirmed, and its memory is then counted', async (t) => {
   const confirming = Promise.withResolvers<TokenPermitAnswer>();
   let isConfirming = false;
   const permitToken = () => {
@@ -242,9 +245,9 @@ test('until a token is known to be good nothing is made of many events, and then
   t.deepEqual(await answered, [200, undefined]);
 });
 
-test('a large body waits until its token is confirmed, and is refused where it is dead', async (t) => {
+test('a large body waits until its token is confirmed, and is refused if the token is dead', async (t) => {
   const busy = errors.dependencyUnavailable('the access registry');
-  // The second confirms the token, and each capture of 1,000 events at most has one of its own.
+  // The second permit confirms the token; each capture of at most 1,000 events has its own.
   const answers = [busy, permitted, permitted, permitted];
   const permitToken = async () => {
     const answer = answers.shift() ?? dead;
@@ -267,7 +270,7 @@ test('a large body waits until its token is confirmed, and is refused where it i
   t.is(stored, 1_001);
 });
 
-test('the token of a body without events is confirmed, and refused where it is dead', async (t) => {
+test('the token of a body without events is confirmed, and refused if it is dead', async (t) => {
   const answers = [permitted, dead];
   const { port } = await open(t, { permitToken: async () => answers.shift() ?? dead });
   const body = `{"batch":[],"api_key":"${newProjectToken()}"}`;
@@ -275,7 +278,7 @@ test('the token of a body without events is confirmed, and refused where it is d
   t.deepEqual(await post(port, '/batch', body), [401, 'TOKEN_INVALID']);
 });
 
-test('the header PostHog-Request-Timestamp says when a body without sent_at was sent', async (t) => {
+test('the header PostHog-Request-Timestamp is the time of a body without sent_at', async (t) => {
   const times: Date[] = [];
   const insert: Insert = async (batches) =>
     batches.map(({ events }) => events.map(({ time }) => times.push(time) === 0));
@@ -296,7 +299,7 @@ test('the header PostHog-Request-Timestamp says when a body without sent_at was 
   t.is(asSent, 0);
 });
 
-test('a body of more than 100,000 events is refused, and one that takes 128 MiB to be parsed is not parsed', async (t) => {
+test('a body of more than 100,000 events is refused, and one that would take 128 MiB is not parsed', async (t) => {
   const { port } = await open(t);
   const dense = `[${',{}'.repeat(1_500_000).slice(1)}]`;
   for (const body of [
@@ -310,7 +313,7 @@ test('a body of more than 100,000 events is refused, and one that takes 128 MiB 
   t.deepEqual(await post(port, '/flags', gzipSync(dense)), [400, 'INVALID_BODY']);
 });
 
-test('large bodies without a good token use up the points of their address, and cost it nothing any more', async (t) => {
+test('large bodies without a valid token use up the points of their address, and then are not unpacked', async (t) => {
   const good = newProjectToken();
   const rates = { ...defaultLimits.rates, windowMs: 3_600_000, addressPoints: 400 };
   const { port } = await open(t, {
@@ -343,7 +346,7 @@ test('large bodies without a good token use up the points of their address, and 
   t.deepEqual(await post(port, '/batch', batch), [503, 'RATE_LIMITED'], 'they have points, too');
 });
 
-test('a body above the rate of its project waits, but not one that needs most of the room to wait', async (t) => {
+test('a body above the rate of its project waits, unless it needs most of the memory for waiting', async (t) => {
   const openWith = async (windowMs: number) => {
     const rates = { ...defaultLimits.rates, windowMs, projectCaptures: 1 };
     const permitToken = async () => permitted;
@@ -359,7 +362,7 @@ test('a body above the rate of its project waits, but not one that needs most of
   t.deepEqual(await late(13 * 2 ** 20), [503, 'RATE_LIMITED']);
 });
 
-/** A body of one event with so many bytes more. */
+/** A body of one event, enlarged by this number of bytes. */
 function oneEvent(token: string, bytes: number): string {
   return `{"api_key":"${token}","batch":[${' '.repeat(bytes)}${tiny(1)}]}`;
 }
@@ -376,10 +379,10 @@ async function openHolding(t: ExecutionContext) {
   };
   const insert: Insert = async (batches) => batches.map(({ events }) => events.map(() => false));
   const edge = await open(t, { recallToken: answerTo, permitToken, insert });
-  /** Sends a small capture, and resolves with its answer to come when it waits. */
+  /** Sends a small capture. Resolves with its pending response when it waits. */
   const beginWaiting = async (token: string) => {
     const sent = { answer: post(edge.port, '/batch', oneEvent(token, 1)) };
-    // To look again is to have been refused, and to wait.
+    // A second attempt shows that the capture was refused, and waits.
     await Promise.race([
       sent.answer,
       eventually(() => assert.ok((looks.get(token) ?? 0) >= 2, 'it does not wait')),
@@ -397,7 +400,7 @@ const cutOver: TokenPermitAnswer = {
   refusal: { reason: ErrorReason.ERROR_REASON_NOT_READY, detail: '' },
 };
 
-test('a project whose captures fill its room to wait gets 503, and those of another one wait and are stored', async (t) => {
+test('a project whose captures fill its memory for waiting gets 503; those of another project are stored', async (t) => {
   const { port, beginWaiting, release } = await openHolding(t);
   const reasons: unknown[] = [];
   const many = Array.from({ length: 12 }, async () => {
@@ -417,7 +420,7 @@ test('a project whose captures fill its room to wait gets 503, and those of anot
   );
 });
 
-test('bodies that come slowly do not end the waiting of a project that is cut over', async (t) => {
+test('slow bodies do not end the waiting of a project that is cut over', async (t) => {
   const { port, heldBytes, beginWaiting, release } = await openHolding(t);
   const part = ' '.repeat(10 * 2 ** 20);
   for (let count = 1; count <= 2; count++) {
@@ -431,7 +434,7 @@ test('bodies that come slowly do not end the waiting of a project that is cut ov
   t.deepEqual(await waiting.answer, [200, undefined]);
 });
 
-/** A client that sends a body of 100,000 refused events to v1 and does not read the answer. */
+/** A client that sends a body of 100,000 refused events to v1 and does not read the response. */
 async function sendUnread(t: ExecutionContext, clock = systemClock) {
   const edge = await open(t, { clock, permitToken: async () => permitted });
   const { socket, seen } = connectTo(t, edge.port);
@@ -455,7 +458,7 @@ async function sendUnread(t: ExecutionContext, clock = systemClock) {
   return { socket, seen, untilFree };
 }
 
-test('an answer is held until its client has read it', async (t) => {
+test('a response holds memory until its client has read it', async (t) => {
   const { socket, seen, untilFree } = await sendUnread(t);
   socket.resume();
   await untilFree();
@@ -463,14 +466,14 @@ test('an answer is held until its client has read it', async (t) => {
   t.regex(seen.text, /^HTTP\/1\.1 200 /);
 });
 
-test('an answer is held until the connection of its client ends', async (t) => {
+test('a response holds memory until the connection of its client ends', async (t) => {
   const { socket, untilFree } = await sendUnread(t);
   socket.destroy();
   await untilFree();
   t.pass();
 });
 
-test('a client that does not read its answer in time loses its connection', async (t) => {
+test('a client that does not read its response in time loses its connection', async (t) => {
   let laterMs = 0;
   const clock = { ...systemClock, monotonicMs: () => systemClock.monotonicMs() + laterMs };
   const { socket, seen, untilFree } = await sendUnread(t, clock);
@@ -481,7 +484,7 @@ test('a client that does not read its answer in time loses its connection', asyn
   t.false(seen.text.endsWith('}}}'));
 });
 
-test('a refused request has a log line with route, reason, address and token, which is not in it', async (t) => {
+test('a refused request is logged with route, reason, address and fingerprint of the token', async (t) => {
   const { log, lines } = keptLog();
   const { port } = await open(t, { log, permitToken: async () => dead, verifyToken: () => dead });
   const [first, second, third] = Array.from({ length: 3 }, newProjectToken) as [
@@ -539,7 +542,7 @@ test('headers of more than 16 KiB get 400, and their connection is closed', asyn
   t.regex(await ended(seen), /^HTTP\/1\.1 400 .*The headers have more than 16 KiB\./s);
 });
 
-/** Opens connections of which each has got an answer. */
+/** Opens connections and receives a response on each. */
 async function openAnswered(t: ExecutionContext, port: number, count: number, localAddress = host) {
   const opened = Array.from({ length: count }, () => connectTo(t, port, localAddress));
   for (const { socket } of opened) socket.write(live);
@@ -551,7 +554,7 @@ async function openAnswered(t: ExecutionContext, port: number, count: number, lo
   return opened;
 }
 
-/** Demands that one connection more is closed without an answer. */
+/** Demands that one more connection is closed without a response. */
 async function demandDropped(t: ExecutionContext, port: number): Promise<void> {
   const { socket, seen } = connectTo(t, port);
   socket.write(live);
@@ -566,7 +569,7 @@ const rows: [string, Parameters<typeof open>[1], readonly string[]][] = [
   ['of an address', { limits: { connectionsPerAddressMax: 4 } }, []],
 ];
 for (const [what, settings, others] of rows) {
-  test(`one connection ${what} too many is dropped; when another ends the next is served`, async (t) => {
+  test(`a connection above the limit ${what} is dropped; after another ends, the next is served`, async (t) => {
     const { port } = await open(t, settings);
     const [first] = await openAnswered(t, port, 4 - others.length);
     for (const other of others) await openAnswered(t, port, 1, other);
@@ -578,7 +581,7 @@ for (const [what, settings, others] of rows) {
   });
 }
 
-/** Rejects where the connection is dropped. */
+/** Rejects if the connection is dropped. */
 async function openOne(t: ExecutionContext, port: number): Promise<void> {
   const { socket, seen } = connectTo(t, port);
   socket.write(live);

@@ -1,4 +1,4 @@
-/** What the HTTP edge does with captures of a project that migrates. No other region is behind it. */
+/** How the HTTP edge handles captures of a project that migrates, with fake other regions. */
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import type { TokenAnswer, TokenPermitAnswer } from '@silo/access/access.ts';
@@ -49,7 +49,7 @@ const leftFor = (region: string) =>
 type Peer = (request: ForwardCaptureRequest) => Promise<void>;
 type Use = { library: string; origin: string; forwardedRegion?: string; projectId?: string };
 
-/** An edge whose guard gives these answers, the last of them for ever. */
+/** An edge whose guard gives these answers; the last one is repeated. */
 async function open(
   t: ExecutionContext,
   answers: readonly TokenPermitAnswer[],
@@ -61,7 +61,7 @@ async function open(
     clock = systemClock,
   }: {
     peers?: Record<string, Peer>;
-    /** What they say of tokens that this region does not know. */
+    /** Answers of the regions about tokens that this region does not know. */
     locate?: (region: string) => Promise<LocateHereResponse>;
     waitMs?: number;
     heldBytesMax?: number;
@@ -153,7 +153,7 @@ test('captures wait while the project is cut over, and are stored here if it sta
   t.deepEqual([edge.refused, edge.forwarded], [[], []]);
 });
 
-test('captures that waited are passed on once the project is in another region, and counted once', async (t) => {
+test('waiting captures are forwarded when the project is in another region, and counted once', async (t) => {
   const edge = await open(t, [held, held, inRegion('eu')], { peers: { eu: fine } });
   const sent = [event(), event()];
   const origin = 'https://app.example.com';
@@ -169,7 +169,7 @@ test('captures that waited are passed on once the project is in another region, 
   t.deepEqual([edge.stored, edge.refused], [[], []]);
 });
 
-test('a secret in a header is not passed on, also where the header is cut', async (t) => {
+test('a secret in a header is not forwarded, even if the header is cut', async (t) => {
   const edge = await open(t, [inRegion('eu')], { peers: { eu: fine } });
   const headers = {
     origin: 'https://app.example.com',
@@ -182,7 +182,7 @@ test('a secret in a header is not passed on, also where the header is cut', asyn
   });
 });
 
-test('v1 answers what the other region answered, event by event', async (t) => {
+test('v1 returns the results of the other region, event by event', async (t) => {
   const edge = await open(t, [inRegion('eu')], { peers: { eu: fine } });
   const sent = [event(), event()];
   const answer = await edge.post('/i/v1/analytics/events', { api_key: token, batch: sent });
@@ -191,7 +191,7 @@ test('v1 answers what the other region answered, event by event', async (t) => {
   });
 });
 
-test('captures follow a project that has moved on, once', async (t) => {
+test('captures follow a project to its next region, once', async (t) => {
   const moved = () => Promise.reject(errors.projectMigrated('ap', ''));
   const edge = await open(t, [inRegion('eu')], { peers: { eu: moved, ap: fine } });
   t.is((await edge.capture([event()])).status, 200);
@@ -199,7 +199,7 @@ test('captures follow a project that has moved on, once', async (t) => {
   t.is(edge.forwarded[0]?.forwardedRegion, 'ap');
 });
 
-test('captures that another region held are passed on beside each other once the project has moved on', async (t) => {
+test('captures that another region held are forwarded concurrently when the project has left that region', async (t) => {
   const count = 5;
   const together = Promise.withResolvers<void>();
   let [calls, waiting] = [0, 0];
@@ -221,14 +221,14 @@ test('captures that another region held are passed on beside each other once the
   );
 });
 
-test('captures of a project that came back are stored here', async (t) => {
+test('captures of a project that has come back are stored here', async (t) => {
   const back = () => Promise.reject(errors.projectMigrated('us', ''));
   const edge = await open(t, [inRegion('eu'), inRegion('eu'), allowed], { peers: { eu: back } });
   t.is((await edge.capture([event()])).status, 200);
   t.is(edge.stored.length, 1);
 });
 
-test('captures wait for a region that does not take them yet, or does not answer', async (t) => {
+test('captures wait for a region that is not ready, or does not answer', async (t) => {
   const failures = [
     errors.notReady('the project'),
     new Error('14 UNAVAILABLE: no connection'),
@@ -243,7 +243,7 @@ test('captures wait for a region that does not take them yet, or does not answer
   t.is(edge.passed.eu?.length, 1);
 });
 
-test('captures that another region holds are sent there once until it takes them, and one at a time asks', async (t) => {
+test('captures that another region holds are sent there once; one at a time asks until it accepts them', async (t) => {
   const sent = new Map<string, number>();
   let [calls, asking, askingMax] = [0, 0, 0];
   const peer: Peer = async ({ capture }) => {
@@ -267,7 +267,7 @@ test('captures that another region holds are sent there once until it takes them
   t.is(askingMax, 1);
 });
 
-test('what waits for a region of an older release, which takes no capture without events, is passed on', async (t) => {
+test('captures that wait for an older release, which refuses captures without events, are forwarded', async (t) => {
   const none = { field: 'events', description: 'must have 1-1000 events' };
   let isHeld = true;
   const peer: Peer = async ({ capture }) => {
@@ -281,7 +281,7 @@ test('what waits for a region of an older release, which takes no capture withou
   t.is(edge.passed.eu?.length, 1);
 });
 
-test('a capture that waits for another region follows the project from there, and a dead token is refused', async (t) => {
+test('a capture that waits for another region follows the project from there; a dead token is refused', async (t) => {
   for (const [error, expected] of [
     [errors.projectMigrated('ap', ''), 200],
     [errors.tokenInvalid(), 401],
@@ -296,7 +296,7 @@ test('a capture that waits for another region follows the project from there, an
   }
 });
 
-test('what waits for too long gets 503 with Retry-After, and why', async (t) => {
+test('a capture that waits too long gets 503 with Retry-After and the reason', async (t) => {
   for (const [answer, reason] of [
     [held, 'NOT_READY'],
     [inRegion('eu'), 'DEPENDENCY_UNAVAILABLE'],
@@ -309,7 +309,7 @@ test('what waits for too long gets 503 with Retry-After, and why', async (t) => 
   }
 });
 
-test('where waiting requests would take the memory of others, they get 503 at once', async (t) => {
+test('requests get 503 instead of waiting if they would take the memory of others', async (t) => {
   const edge = await open(t, [held], { heldBytesMax: 100_000 });
   const refused = await edge.capture([event({ text: 'x'.repeat(60_000) })]);
   t.is(refused.status, 503);
@@ -329,7 +329,7 @@ test('a token that has ended in the other region gets 401, and an origin that it
   t.like(await answer.json(), { error: { reason: 'ORIGIN_NOT_ALLOWED' } });
 });
 
-test('a large request is passed on in parts, and what no message can hold is refused alone', async (t) => {
+test('a large request is forwarded in parts; an event that exceeds a message is refused alone', async (t) => {
   const edge = await open(t, [inRegion('eu')], { peers: { eu: fine } });
   const small = Array.from({ length: 8 }, () => event({ text: 'x'.repeat(900_000) }));
   const large = event({ text: 'x'.repeat(5_000_000) });
@@ -349,7 +349,7 @@ test('a large request is passed on in parts, and what no message can hold is ref
   t.is(edge.forwarded.length, 1);
 });
 
-test('what SDKs read at their start is answered as ever while a project migrates, and afterwards', async (t) => {
+test('start-up requests of SDKs succeed while a project migrates, and afterwards', async (t) => {
   for (const answer of [held, inRegion('eu')]) {
     const edge = await open(t, [answer]);
     t.is((await edge.post('/flags', { token })).status, 200);
@@ -362,7 +362,7 @@ test('what SDKs read at their start is answered as ever while a project migrates
   t.is((await edge.post('/flags', { token })).status, 401);
 });
 
-test('captures with a token that was regenerated after the migration are passed on, after one request', async (t) => {
+test('captures with a token that was regenerated after the migration are forwarded after one look-up', async (t) => {
   const locate = async () => ({ region: 'eu', projectId: 'prj_1' });
   const edge = await open(t, [dead], { peers: { eu: fine }, locate });
   const statuses = await Promise.all(
@@ -377,7 +377,7 @@ test('captures with a token that was regenerated after the migration are passed 
   t.deepEqual(edge.refused, []);
 });
 
-test('a token that no region has, or one of a project that was never here, gets 401, after one request', async (t) => {
+test('a token of no region, or of a project that was never here, gets 401 after one look-up', async (t) => {
   for (const place of [nowhere, { region: 'eu', projectId: 'prj_2' }]) {
     const edge = await open(t, [dead], { peers: { eu: fine }, locate: async () => place });
     t.is((await edge.capture([event()])).status, 401);
@@ -388,7 +388,7 @@ test('a token that no region has, or one of a project that was never here, gets 
   }
 });
 
-test('captures of a project that is deleted and undeleted in its region are passed on at once', async (t) => {
+test('captures of a project that is deleted and undeleted in its region are forwarded immediately', async (t) => {
   let isDeleted = true;
   const peer = async () => {
     if (isDeleted) throw errors.tokenInvalid();
@@ -399,7 +399,7 @@ test('captures of a project that is deleted and undeleted in its region are pass
   t.is((await edge.capture([event()])).status, 200);
 });
 
-test('a token that its region refuses is refused here too, and passed on again after 5 s', async (t) => {
+test('a token that its region refuses is also refused here, and forwarded again after 5 s', async (t) => {
   const clock = fakeClock();
   const locate = async () => ({ region: 'eu', projectId: 'prj_1' });
   let isDeleted = true;
@@ -418,7 +418,7 @@ test('a token that its region refuses is refused here too, and passed on again a
   t.is((await edge.capture([event()])).status, 200);
 });
 
-test('a token that no region knows any more after its project has come back gets 401 at once', async (t) => {
+test('a token that no region knows after its project has come back gets 401 immediately', async (t) => {
   let place: LocateHereResponse = { region: 'eu', projectId: 'prj_1' };
   let isBack = false;
   const peer = async () => {
@@ -433,7 +433,7 @@ test('a token that no region knows any more after its project has come back gets
   t.is(edge.asked.count, 2);
 });
 
-test('while a region does not say whether it has a token, its captures get 503', async (t) => {
+test('captures get 503 while a region does not answer whether it has their token', async (t) => {
   const locate = () => Promise.reject(new Error('14 UNAVAILABLE: no connection'));
   const edge = await open(t, [dead], { peers: { eu: fine }, locate, waitMs: 300 });
   const refused = await edge.capture([event()]);
@@ -441,7 +441,7 @@ test('while a region does not say whether it has a token, its captures get 503',
   t.like(await refused.json(), { error: { reason: 'DEPENDENCY_UNAVAILABLE' } });
 });
 
-test('a token that one region has is passed on, though another one does not answer', async (t) => {
+test('a token that one region has is forwarded, although another one does not answer', async (t) => {
   const locate = async (region: string) => {
     if (region === 'eu') return { region, projectId: 'prj_1' };
     throw new Error('14 UNAVAILABLE: no connection');
@@ -460,7 +460,7 @@ test('a token whose project comes back during the calls to other regions is not 
   t.deepEqual([edge.refused, edge.asked.count], [[], 1]);
 });
 
-test('all tokens of which no region has said that they are good share the room of one project to wait', async (t) => {
+test('all unconfirmed tokens share the memory of one project for waiting', async (t) => {
   let isAway = true;
   const locate = async () => {
     if (isAway) throw new Error('14 UNAVAILABLE: no connection');
@@ -469,7 +469,7 @@ test('all tokens of which no region has said that they are good share the room o
   const options = { peers: { eu: fine }, locate, heldBytesMax: 100_000 };
   const edge = await open(t, [dead], options);
   const first = edge.capture([event({ text: 'x'.repeat(20_000) })]);
-  // To ask again is to have been refused, and to wait.
+  // A second call shows that the capture was refused, and waits.
   await eventually(() => assert.ok(edge.asked.count >= 2));
   const second = await edge.post('/batch', { api_key: newProjectToken(), batch: [event()] });
   t.is(second.status, 503);
@@ -478,7 +478,7 @@ test('all tokens of which no region has said that they are good share the room o
   t.is((await first).status, 200);
 });
 
-test('what waits for regions to say whether they have a token takes no memory of others', async (t) => {
+test('requests that wait for the look-up of a token in other regions take no memory of others', async (t) => {
   const locate = () => Promise.reject(new Error('14 UNAVAILABLE: no connection'));
   const options = { peers: { eu: fine }, locate, heldBytesMax: 100_000 };
   const edge = await open(t, [dead], options);

@@ -43,7 +43,7 @@ function only(text: string, given: Partial<RequestContext> = {}): SentEvent {
   return sentEvent(event, { ...context, sentAt, isHistorical, ...given });
 }
 
-test('gzip is known by its first bytes, and its unpacked size by its last', (t) => {
+test('gzip is detected from its first bytes, and its unpacked size from its last', (t) => {
   const text = JSON.stringify({ a: 'x'.repeat(10_000) });
   t.true(isGzip(gzipSync(text)));
   t.is(gunzippedBytes(gzipSync(text)), text.length);
@@ -90,13 +90,13 @@ test('the token at the end of a body is that of its outermost object', (t) => {
   for (const [text, token] of rows) t.is(tokenAtEnd(text), token, text);
 });
 
-test('of a form only the field data is read, though it has a million more', (t) => {
+test('only the field data of a form is read, even if it has a million more', (t) => {
   const text = '{"a":1}';
   const form = `data=${encodeURIComponent(Buffer.from(text).toString('base64'))}${'&a'.repeat(1_000_000)}`;
   t.is(bodyText(Buffer.from(form), undefined), text);
 });
 
-test('what SDKs send is not too dense, and what takes many times its size is', (t) => {
+test('bodies of SDKs are not too dense, but those that need many times their size are', (t) => {
   const event = JSON.stringify({
     ...{ event: 'seen', distinct_id: 'ada', uuid, timestamp: '2026-11-29T12:00:00.000Z' },
     properties: {
@@ -118,7 +118,7 @@ test('what SDKs send is not too dense, and what takes many times its size is', (
   }
 });
 
-test('a body is a batch, one event or an array of events; anything else is none', (t) => {
+test('a body is a batch, one event or an array of events; anything else is invalid', (t) => {
   const event = '{"event":"seen","distinct_id":"ada"}';
   const rows: [string, number | undefined][] = [
     [`{"api_key":"${token}","batch":[${event},${event}],"sent_at":null}`, 2],
@@ -164,7 +164,7 @@ test('the token is api_key, token, properties.token or Bearer', (t) => {
   t.is(tokenAtStart('{"api_key":"phc_'), undefined);
 });
 
-test('an event of an SDK is one of CaptureEvents', (t) => {
+test('an event of an SDK is converted to one of CaptureEvents', (t) => {
   const rows: [what: string, text: string, expected: Partial<SentEvent>][] = [
     [
       'node',
@@ -258,7 +258,7 @@ test('an event of an SDK is one of CaptureEvents', (t) => {
   }
 });
 
-test('an event without a UUID that says when it happened gets the same one each time it is sent', (t) => {
+test('an event with a time but no UUID gets the same UUID each time it is sent', (t) => {
   const event = '{"event":"seen","distinct_id":"ada","timestamp":"2026-11-29T12:00:00.000000001Z"}';
   const uuids = (...texts: string[]) => {
     const { events } = read(`{"api_key":"${token}","batch":[${texts.join()}]}`);
@@ -282,19 +282,19 @@ test('an event without a UUID that says when it happened gets the same one each 
   }
   t.is(uuids(event.replace('{', '{"uuid":"",'))[0], uuids(event.replace('{', '{"uuid":"",'))[0]);
   t.deepEqual(uuids(event.replace('{', `{"uuid":"${uuid}",`)), [uuid]);
-  // When it was sent changes nothing, also where the SDK's clock is wrong.
+  // The time of the request makes no difference, even if the SDK's clock is wrong.
   const sentAt = '2020-01-01T00:00:00Z';
   t.is(only(`{"sent_at":"${sentAt}","batch":[${event}]}`).uuid, `${first}`);
   t.regex(only(event.replace('2026', '1925')).uuid, /^00000000-0000-8/);
 });
 
-test('an event without a UUID and a time gets a new one each time it is sent', (t) => {
+test('an event without a UUID and a time gets a new UUID each time it is sent', (t) => {
   for (const more of ['', ',"timestamp":null', ',"timestamp":""', ',"timestamp":"yesterday"']) {
     t.is(only(`{"batch":[{"event":"seen","distinct_id":"ada"${more}}]}`).uuid, made);
   }
 });
 
-test('what is no event is refused alone by the rules of an event', (t) => {
+test('an invalid event is refused by the rules of an event, without the others', (t) => {
   for (const text of [
     'null',
     '3',
@@ -315,7 +315,7 @@ test('what is no event is refused alone by the rules of an event', (t) => {
   }
 });
 
-test('the client’s address and the SDK are added where the event does not have them', (t) => {
+test('the client’s address and the SDK are added if the event does not have them', (t) => {
   const given = { address: '192.0.2.1', library: 'posthog-node/5.70.0' };
   t.is(
     only('{"event":"seen","properties":{ }}', given).properties,
@@ -327,7 +327,7 @@ test('the client’s address and the SDK are added where the event does not have
   );
 });
 
-test('a wrong clock of an SDK is corrected, and nothing else', (t) => {
+test('only times of an SDK with a wrong clock are corrected', (t) => {
   const timestamp = '2026-11-28T11:00:00.123456+02:00';
   const rows: [sentAt: string, expected: string][] = [
     ['', timestamp],
@@ -358,7 +358,7 @@ test('a wrong clock of an SDK is corrected, and nothing else', (t) => {
   );
 });
 
-test('app_urls are the allowed origins of browsers where there are any', (t) => {
+test('app_urls are the allowed origins of browsers, if there are any', (t) => {
   const urls = ['https://app.example.com/path?x', 'http://LOCALHOST:3000'];
   t.true(isAllowedOrigin('https://elsewhere.example.com', []));
   t.true(isAllowedOrigin(undefined, urls));
@@ -419,7 +419,7 @@ test('elements are split, and properties appended, without a change of any value
   );
 });
 
-test('no body makes the reading throw, and every event of a body is one to check', (t) => {
+test('reading never throws for any body, and every event of a body is checked', (t) => {
   const value = fc.letrec((tie) => ({
     any: fc.oneof(
       fc.jsonValue(),

@@ -10,7 +10,7 @@ import type { MigrationDocument, ProjectDocument } from '../store/documents.ts';
 import { migrationCollection } from '../store/migrations.ts';
 import { fromRegion, offered } from './migration-support.ts';
 
-test('a token whose end cannot be noted keeps no other one from its end', async (t) => {
+test('a token that cannot be retired does not prevent the retirement of others', async (t) => {
   const world = await offered(t);
   const { migration, db, dependencies, migrations } = world;
   const records = migrationCollection(db);

@@ -17,7 +17,7 @@ const range = { startTime: new Date(receiveTime.getTime() - 40), endTime: receiv
 const hour: Grouping = { by: 'hour', timeZone: 'UTC' };
 const byHost: Grouping = { by: 'property', property: '$host' };
 
-/** What MongoDB counts, by which index, and whether it reads the index alone. */
+/** What MongoDB counts, by which index, and whether it reads only the index. */
 const shapes: [what: string, filter: CheckedFilter, grouping: Grouping, covered: boolean][] = [
   ['everything', all, { by: 'total' }, true],
   ['hours', { ...all, ...range }, hour, true],
@@ -35,7 +35,7 @@ const shapes: [what: string, filter: CheckedFilter, grouping: Grouping, covered:
 ];
 
 for (const [what, filter, grouping, covered] of shapes) {
-  test(`a count of ${what} goes by an index that begins with the project`, async (t) => {
+  test(`a count of ${what} uses an index that begins with the project`, async (t) => {
     const { db, captured: store } = await testWorld(t);
     const events = db.collection('captured_events');
     const [projectId, other] = [newId('prj'), newId('prj')];
@@ -97,7 +97,7 @@ async function countAll(
 
 const textOf = (key: GroupKey) => (key instanceof Date ? key.toISOString() : JSON.stringify(key));
 
-test('what MongoDB counts and what the process counts agree, however large the pages are', async (t) => {
+test('counts of MongoDB and of the process agree for every page size', async (t) => {
   const { captured: store, eventCounts } = await testWorld(t);
   const projectId = newId('prj');
   const hosts = ['a', 'b', 'b', null, 1, 1.5, true, { a: 1 }, 'x'.repeat(300), undefined];
@@ -148,7 +148,7 @@ test('what MongoDB counts and what the process counts agree, however large the p
   t.is(byValue.groups[JSON.stringify('x'.repeat(256))], 20);
 });
 
-test('a filter is exact by index only where nothing else is found by it', (t) => {
+test('an index decides a filter only if it finds nothing else', (t) => {
   const rows: [PropertyOperator, string, boolean][] = [
     [equal, '"a"', true],
     [equal, 'null', true],

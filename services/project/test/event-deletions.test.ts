@@ -15,12 +15,12 @@ import type { EventDeletionDocument } from '../store/event-deletions.ts';
 import { captured, condition, insert } from './event-support.ts';
 import { refusalOf, testWorld, type World } from './support.ts';
 
-// Recent: MongoDB removes deletions that finished long ago.
+// Recent, because MongoDB removes deletions that finished long ago.
 const now = new Date();
 const signal = () => AbortSignal.timeout(600_000);
 const all = EventFilter.fromPartial({});
 
-/** A deletion that is decided, as DeleteEvents does, of an active project. */
+/** A committed deletion of an active project, as made by DeleteEvents. */
 async function deletion(
   { db }: World,
   projectId: string,
@@ -38,12 +38,12 @@ async function deletion(
   return document;
 }
 
-/** The UUIDs that are stored, of all generations. */
+/** The stored UUIDs of all generations. */
 async function stored({ db }: World): Promise<number> {
   return await db.collection('captured_events').countDocuments();
 }
 
-test('a deletion covers what matches in earlier generations, and nothing else', (t) => {
+test('a deletion covers only matching events of earlier generations', (t) => {
   const deletions = [{ generation: 2, filter: { ...checkFilter(undefined), names: ['seen'] } }];
   const event = {
     name: 'seen',
@@ -58,7 +58,7 @@ test('a deletion covers what matches in earlier generations, and nothing else', 
   t.false(isCovered([], { ...event, generation: 0 }));
 });
 
-test('what a filter restricts is named without its values', (t) => {
+test('the fields of a filter are named without their values', (t) => {
   const operator = PropertyOperator.PROPERTY_OPERATOR_EQUAL;
   const properties = ['plan', 'plan', '$host'].map((name) => ({ name, operator, values: ['"x"'] }));
   t.deepEqual(filterFields(EventFilter.fromPartial({ endTime: now, names: ['a'], properties })), [
@@ -67,7 +67,7 @@ test('what a filter restricts is named without its values', (t) => {
   t.deepEqual(filterFields(all), []);
 });
 
-test('a query and a count leave out what is deleted, also before it is removed', async (t) => {
+test('queries and counts omit deleted events, even before their removal', async (t) => {
   const world = await testWorld(t);
   const [projectId, other] = [newId('prj'), newId('prj')];
   for (const id of [projectId, other]) {
@@ -88,7 +88,7 @@ test('a query and a count leave out what is deleted, also before it is removed',
   t.like(counts, { total: 2 });
 });
 
-test('a removal goes on where another process has stopped, and removes nothing else', async (t) => {
+test('a removal continues where another process has stopped, and removes nothing else', async (t) => {
   const world = await testWorld(t);
   const [projectId, other] = [newId('prj'), newId('prj')];
   const batch = Array.from({ length: 1_200 }, (_, index) => captured({ odd: index % 2 }, -index));
@@ -104,7 +104,7 @@ test('a removal goes on where another process has stopped, and removes nothing e
   const { eventDeletions } = world;
   const second = await eventDeletions.removeSome(first, now, signal());
   t.like(second, { removedCount: 500, isOpen: true });
-  // As events have it: as text it would look like a request id, which nothing may store.
+  // In the form of events: as text it would look like a request id, which must not be stored.
   t.is(second?.after && bytesOf(second.after.uuid).length, 16);
   // Another process has read it before, too.
   t.is(await eventDeletions.removeSome(first, now, signal()), undefined);
@@ -116,7 +116,7 @@ test('a removal goes on where another process has stopped, and removes nothing e
   t.is(await stored(world), 1_200 + 600 + 1);
 });
 
-test('processes that remove at the same time count each event once', async (t) => {
+test('concurrent removals by several processes count each event once', async (t) => {
   const world = await testWorld(t);
   const projectId = newId('prj');
   const batch = Array.from({ length: 1_300 }, (_, index) => captured({}, -index));
@@ -135,7 +135,7 @@ test('processes that remove at the same time count each event once', async (t) =
   t.is(await stored(world), 0);
 });
 
-/** One turn of the loop; answers the deletions of which it has removed a batch, in its order. */
+/** One turn of the loop. Returns the deletions of which it has removed batches, in order. */
 async function removeAll({ eventDeletions }: World, failing = ''): Promise<string[]> {
   const worked: string[] = [];
   const removeSome: World['eventDeletions']['removeSome'] = async (deletion, ...others) => {
@@ -153,7 +153,7 @@ async function removeAll({ eventDeletions }: World, failing = ''): Promise<strin
   return worked;
 }
 
-test('a deletion of many events holds up no other, and goes on at once afterwards', async (t) => {
+test('a deletion of many events does not delay others, and continues immediately afterwards', async (t) => {
   const world = await testWorld(t);
   const [large, small] = [newId('prj'), newId('prj')];
   const batch = Array.from({ length: 10_200 }, (_, index) => captured({}, -index));
@@ -169,7 +169,7 @@ test('a deletion of many events holds up no other, and goes on at once afterward
   t.deepEqual(await world.eventDeletions.unfinished({ limit: 9 }, signal()), []);
 });
 
-test('a deletion that fails keeps no younger one from its turn', async (t) => {
+test('a deletion that fails does not block later ones', async (t) => {
   const world = await testWorld(t);
   const [broken, other] = [newId('prj'), newId('prj')];
   for (const projectId of [broken, other]) await insert(world.captured, projectId, [captured({})]);
@@ -183,7 +183,7 @@ test('a deletion that fails keeps no younger one from its turn', async (t) => {
   );
 });
 
-test('however many deletions fail, a younger one has its turn', async (t) => {
+test('any number of failing deletions does not block a later one', async (t) => {
   const world = await testWorld(t);
   const document = await deletion(world, newId('prj'));
   const broken = Array.from({ length: 100 }, () => ({
@@ -195,7 +195,7 @@ test('however many deletions fail, a younger one has its turn', async (t) => {
   t.is((await world.eventDeletions.unfinished({ limit: 999 }, signal())).length, 100);
 });
 
-test('an event that is deleted and not yet removed makes way for its new capture', async (t) => {
+test('an event that is deleted but not yet removed is replaced by its new capture', async (t) => {
   const world = await testWorld(t);
   const { captured: store, eventDeletions } = world;
   const projectId = newId('prj');
@@ -216,7 +216,7 @@ test('an event that is deleted and not yet removed makes way for its new capture
   t.is(await stored(world), 2);
 });
 
-test('a read whose fact knows of a later deletion than the server is refused', async (t) => {
+test('a read is refused if its fact includes a later deletion than the server knows', async (t) => {
   const world = await testWorld(t);
   const ada = world.key();
   const { projectId } = await world.organization(ada);
@@ -225,7 +225,7 @@ test('a read whose fact knows of a later deletion than the server is refused', a
   await t.throwsAsync(eventDeletions.open(projectId, 1, signal()), { message: /mongodb/i });
 });
 
-test('however many delete at once, ten deletions begin, and all others are refused for it', async (t) => {
+test('of many concurrent deletions ten begin, and all others are refused', async (t) => {
   const world = await testWorld(t);
   const ada = world.key();
   const { projectId } = await world.organization(ada);
@@ -240,7 +240,7 @@ test('however many delete at once, ten deletions begin, and all others are refus
   t.true(refused.every(({ reason }) => reason === ErrorReason.ERROR_REASON_RATE_LIMITED));
 });
 
-test('a project has at most ten deletions whose events are not removed', async (t) => {
+test('a project has at most ten open deletions', async (t) => {
   const world = await testWorld(t);
   const ada = world.key();
   const { projectId } = await world.organization(ada);

@@ -13,14 +13,14 @@ import {
 const documents = Array.from({ length: 100 }, (_, size) => randomBytes(5 + size));
 const modulus = 2n ** 128n;
 
-/** By the definition of the protocol. */
+/** The definition in the protocol. */
 function sumOf(all: readonly Uint8Array[]): bigint {
   const first = (document: Uint8Array) =>
     createHash('sha256').update(document).digest().subarray(0, 16).toString('hex');
   return all.reduce((sum, document) => (sum + BigInt(`0x${first(document)}`)) % modulus, 0n);
 }
 
-test('a digest is the count and the sum of the hashes, in whatever order', (t) => {
+test('a digest is the count and the sum of the hashes, in any order', (t) => {
   const digest = EventDigest.of(documents);
   t.is(digest.count, documents.length);
   t.is(BigInt(`0x${digest.hash.toString('hex')}`), sumOf(documents));
@@ -28,7 +28,7 @@ test('a digest is the count and the sum of the hashes, in whatever order', (t) =
   t.deepEqual(new EventDigest().hash, Buffer.alloc(16));
 });
 
-test('what is taken out of a digest was never in it', (t) => {
+test('after the removal of a document, a digest equals one without it', (t) => {
   const [first = Buffer.alloc(0), ...others] = documents;
   const digest = EventDigest.of(others);
   digest.add(first);
@@ -40,7 +40,7 @@ test('what is taken out of a digest was never in it', (t) => {
   t.true(digest.equals(EventDigest.of(others)));
 });
 
-test('a digest goes on from what was stored, and includes another one', (t) => {
+test('a digest continues from a stored one, and includes another one', (t) => {
   const [some, others] = [
     EventDigest.of(documents.slice(0, 30)),
     EventDigest.of(documents.slice(30)),
@@ -50,7 +50,7 @@ test('a digest goes on from what was stored, and includes another one', (t) => {
   t.true(stored.equals(EventDigest.of(documents)));
 });
 
-test('a digest notices one bit, and one document more, less or twice', (t) => {
+test('a digest changes by one bit, and by a document more, less or twice', (t) => {
   const digest = EventDigest.of(documents);
   const [first = Buffer.alloc(0), ...others] = documents;
   const flipped = Buffer.from(first);
@@ -70,7 +70,7 @@ const place = (timeMs: number, byte: number): EventPlace => ({
   uuid: new Uint8Array(16).fill(byte),
 });
 
-test('places are ordered by time and then by UUID; a range has its last place, not its first', (t) => {
+test('places are ordered by time and then by UUID; a range includes its last place, not its first', (t) => {
   const sorted = [firstPlace, place(-1, 9), place(1, 0), place(1, 9), place(2, 0), endPlace];
   for (const [index, each] of sorted.entries()) {
     for (const [other, second] of sorted.entries()) {
@@ -91,36 +91,36 @@ const event = (key: string, timeMs: number, document = `${key} at ${timeMs}`) =>
 const changes = [
   { rule: 'a new event is added', stored: [], sent: [event('a', 1)], removed: '', added: 'a' },
   {
-    rule: 'one that is gone is removed',
+    rule: 'a missing event is removed',
     stored: [event('a', 1)],
     sent: [],
     removed: 'a',
     added: '',
   },
   {
-    rule: 'the same bytes stay',
+    rule: 'an equal event stays',
     ...{ stored: [event('a', 1)], sent: [event('a', 1)], removed: '', added: '' },
   },
   {
-    rule: 'other bytes replace them',
+    rule: 'different bytes replace an event',
     ...{ stored: [event('a', 1)], sent: [event('a', 1, 'other')], removed: 'a', added: 'a' },
   },
   {
-    rule: 'one that is moved behind the scan is removed, and left to the scan',
+    rule: 'an event that is moved to after the scan is removed, and left to the scan',
     ...{ stored: [event('a', 1)], sent: [event('a', 9)], removed: 'a', added: '' },
   },
   {
-    rule: 'one that is moved before the scan is moved',
+    rule: 'an event that is moved within the scanned part is moved',
     ...{ stored: [event('a', 9)], sent: [event('a', 1)], removed: 'a', added: 'a' },
   },
   {
-    rule: 'one behind the scan stays as it is',
+    rule: 'an event after the scan is not changed',
     ...{ stored: [event('a', 8)], sent: [event('a', 9)], removed: '', added: '' },
   },
 ];
 
 for (const { rule, stored, sent, removed, added } of changes) {
-  test(`of changed events ${rule}`, (t) => {
+  test(`changed events: ${rule}`, (t) => {
     const found = copiedChanges(stored, sent, ({ timeMs }) => timeMs <= 5);
     t.is(found.removed.map(({ key }) => key).join(), removed);
     t.is(found.added.map(({ key }) => key).join(), added);

@@ -26,7 +26,7 @@ const all = checkFilter(undefined);
 const chosen = placesWith([{ name: 'plan', place: 2 }]);
 const range = { startTime: new Date(0), endTime: receiveTime };
 
-/** A filter for each index, alone and with a range of times, and for what no index leads to. */
+/** A filter for each index, alone and with a range of times, and filters without an index. */
 const shapes: Record<string, CheckedFilter> = {
   everything: all,
   times: { ...all, ...range },
@@ -52,7 +52,7 @@ const shapes: Record<string, CheckedFilter> = {
 };
 
 for (const [what, filter] of Object.entries(shapes)) {
-  test(`a query of ${what} goes by an index that begins with the project, in its order`, async (t) => {
+  test(`a query of ${what} uses an index that begins with the project, in its order`, async (t) => {
     const { db, captured: store, indexes } = await testWorld(t);
     await indexes.createPlace(2, AbortSignal.timeout(600_000));
     const events = db.collection<CapturedEventDocument>('captured_events');
@@ -74,7 +74,7 @@ for (const [what, filter] of Object.entries(shapes)) {
         const stages = stagesOf(explained.queryPlanner.winningPlan);
         const names = stages.map(({ stage }) => String(stage));
         t.false(names.includes('COLLSCAN'), names.join());
-        // A narrow range has its keys sorted, before documents are read.
+        // The keys of a narrow range are sorted before documents are read.
         if (narrow === undefined) t.false(names.includes('SORT'), names.join());
         else t.true(names.indexOf('FETCH') < names.indexOf('SORT'), names.join());
         const scans = stages.filter(({ stage }) => stage === 'IXSCAN');
@@ -86,7 +86,7 @@ for (const [what, filter] of Object.entries(shapes)) {
   });
 }
 
-test('an indexed property is found by its value and type, a long text by all of it', async (t) => {
+test('an indexed property is found by its value and type, a long text by its full value', async (t) => {
   const { captured: store, eventQueries: reader } = await testWorld(t);
   const [projectId, signal] = [newId('prj'), AbortSignal.timeout(600_000)];
   const long = 'x'.repeat(300);
@@ -140,11 +140,11 @@ test('a page that the index decides is one command', async (t) => {
   for (const [what, filter] of Object.entries(byIndex)) {
     t.deepEqual(await commandsOf(filter), ['find'], what);
   }
-  // More may have to be read for a page.
+  // More events may have to be read for a page.
   t.deepEqual(await commandsOf(condition('plan', equal, '"free"')), ['find', 'killCursors']);
 });
 
-test('what no index leads to is looked for within bounds, page after page', async (t) => {
+test('a filter without an index scans a bounded number of events per page', async (t) => {
   const { captured: store, eventQueries: reader } = await testWorld(t);
   const [projectId, signal] = [newId('prj'), AbortSignal.timeout(600_000)];
   const count = scanBounds.countMax + 10;
@@ -173,7 +173,7 @@ test('what no index leads to is looked for within bounds, page after page', asyn
   t.is(second.next, undefined);
 });
 
-test('the event loop has a turn for each MiB of events that a scan compares', async (t) => {
+test('a scan yields to the event loop after each MiB of compared events', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const projectId = newId('prj');
   const batch = Array.from({ length: 8 }, (_, index) =>

@@ -1,4 +1,4 @@
-/** LESS, GREATER and PREFIX on indexed properties: which values are looked for, and how. */
+/** LESS, GREATER and PREFIX on indexed properties: the ranges, and how they are used. */
 import { PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
@@ -26,12 +26,15 @@ function isWithin({ least, most, except }: IndexedRange, value: unknown): boolea
   if (typeof value !== 'string' || typeof least !== 'string' || typeof most !== 'string') {
     return false;
   }
-  // As MongoDB orders texts.
+  // The order of texts in MongoDB.
   const bytes = (text: string) => Buffer.from(text);
   return bytes(least).compare(bytes(value)) <= 0 && bytes(value).compare(bytes(most)) <= 0;
 }
 
-/** Texts that begin alike, end or are torn where they are cut, and sort apart in UTF-8 and UTF-16. */
+/**
+ * Texts with equal beginnings, texts that end or are torn at the cut, and texts that sort
+ * differently in UTF-8 and UTF-16.
+ */
 const characters = [
   'a',
   'b',
@@ -52,7 +55,7 @@ const texts = fc
 const numbers = fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer());
 const scalars = fc.oneof(texts, numbers);
 
-test('what meets a condition is indexed within its range', (t) => {
+test('the indexed forms of all matching values are within the range', (t) => {
   const operators = fc.constantFrom(less, greater, prefix);
   const property = fc.property(scalars, scalars, operators, (value, operand, operator) => {
     if (operator === prefix && typeof operand === 'number') return;
@@ -68,7 +71,7 @@ test('what meets a condition is indexed within its range', (t) => {
   t.notThrows(() => fc.assert(property, { numRuns: 20_000 }));
 });
 
-test('a range is as narrow as the condition where the value is indexed in full', (t) => {
+test('a range is as narrow as the condition if the value is indexed in full', (t) => {
   const greatest = '\u{10ffff}'.repeat(indexedTextMax / 2);
   const rows: [PropertyOperator, string, IndexedRange | undefined][] = [
     [less, '"b"', { least: '', most: 'b', except: 'b' }],
@@ -87,7 +90,7 @@ test('a range is as narrow as the condition where the value is indexed in full',
   t.is(indexedRanges(condition('plan', less, '"b"')).size, 0, 'it has no index');
 });
 
-test('whether few events lie in a range is known from a bounded part of its index', async (t) => {
+test('a bounded part of the index decides whether a range contains few events', async (t) => {
   const { db, captured: store, indexes } = await testWorld(t);
   await indexes.createPlace(2, AbortSignal.timeout(600_000));
   const events = db.collection<CapturedEventDocument>('captured_events');
@@ -113,7 +116,7 @@ test('whether few events lie in a range is known from a bounded part of its inde
   t.is(await narrowFor(events, projectId, condition('$host', prefix, '"a"'), signal), undefined);
   const wide = condition('$current_url', prefix, '"u"');
   t.is(await narrowFor(events, projectId, wide, signal), undefined);
-  // What the driver sends for `countDocuments`.
+  // The command that the driver sends for `countDocuments`.
   const $match = { '_id.project': projectId, $and: [{ x1: { $gte: 'u', $lte: 'v' } }] };
   const explained = await events
     .aggregate([{ $match }, { $limit: 11 }, { $group: { _id: 1, n: { $sum: 1 } } }], {
@@ -127,7 +130,7 @@ test('whether few events lie in a range is known from a bounded part of its inde
   t.is(await narrowFor(events, projectId, named, signal), undefined);
 });
 
-test('a page finds what is rare by its index, and reads along the times where many lie in the range', async (t) => {
+test('a page reads a range with few events by its index, and one with many by time', async (t) => {
   const { captured: store, eventQueries: reader } = await testWorld(t);
   const [projectId, signal] = [newId('prj'), AbortSignal.timeout(600_000)];
   const count = scanBounds.countMax + 10;
@@ -176,7 +179,7 @@ test('pages and counts of a range are the same whether its index is used or not'
     { a: 1 },
   ];
   const batch = Array.from({ length: 10 * hosts.length }, (_, index) =>
-    // Several in one millisecond.
+    // Several events in one millisecond.
     captured({ $host: hosts[index % hosts.length] }, -(index >> 2)),
   );
   await insert(store, projectId, batch);

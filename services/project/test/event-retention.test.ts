@@ -23,7 +23,7 @@ type ProjectOfTest = {
   expiredBefore?: Date;
 };
 
-test('a filter begins where the retention does, unless it begins later', (t) => {
+test('a filter begins at the start of the retention, unless it begins later', (t) => {
   t.is(keptSince(0, receiveTime), undefined);
   const kept = keptSince(2, receiveTime);
   t.is(kept?.getTime(), receiveTime.getTime() - 2 * dayMs);
@@ -36,7 +36,7 @@ test('a filter begins where the retention does, unless it begins later', (t) => 
   t.is(since(later, kept), later);
 });
 
-test('events past the retention of their project are removed, and no others', async (t) => {
+test('only events that exceed the retention of their project are removed', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
   const projects = db.collection<ProjectOfTest>('projects');
@@ -57,7 +57,7 @@ test('events past the retention of their project are removed, and no others', as
   }
 });
 
-test('a process whose clock is ahead removes nothing that its project keeps', async (t) => {
+test('a process whose clock is ahead removes no events too early', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
   const projects = db.collection<ProjectOfTest>('projects');
@@ -78,7 +78,7 @@ test('a process whose clock is ahead removes nothing that its project keeps', as
   t.true(expiredBefore.getTime() <= Date.now() - 2 * dayMs);
 });
 
-test('nothing is removed by a setting that has changed since it was read', async (t) => {
+test('nothing is removed if the setting has changed since it was read', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
   const projects = db.collection<ProjectOfTest>('projects');
@@ -96,7 +96,7 @@ test('nothing is removed by a setting that has changed since it was read', async
   t.is((await projects.findOne({ _id: projectId }))?.expiredBefore, undefined);
 });
 
-test('a removal ends where its project begins to keep its events', async (t) => {
+test('a removal ends when its project begins to keep its events', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
   const projects = db.collection<ProjectOfTest>('projects');
@@ -106,7 +106,7 @@ test('a removal ends where its project begins to keep its events', async (t) => 
   await projects.insertOne({ _id: projectId, state, settings: { retentionDays: 1 } });
   const batch = Array.from({ length: 700 }, (_, index) => captured({}, -2 * dayMs + index));
   await insert(store, projectId, batch);
-  // By another name: a removal ends what processes of its own have left open.
+  // With another app name: a removal ends idle transactions of its own app name.
   const located = { url: required('MONGODB_URL'), database: db.databaseName, appName: 'holder' };
   await using holder = await connectMongo(located);
   const session = holder.client.startSession();
@@ -155,7 +155,7 @@ test('projects take turns, so that one with many old events does not delay the o
   ]);
 });
 
-test('a project says up to which time its events may have been removed, from the removal on', async (t) => {
+test('a project records the time before which its events may have been removed', async (t) => {
   const { db, captured: store } = await testWorld(t);
   const retention = createRetentionStore(db);
   const projects = db.collection<ProjectOfTest>('projects');

@@ -44,7 +44,7 @@ test('properties are stored as the text that was sent', (t) => {
   t.is(stored({ properties: '' }).properties, '{}');
 });
 
-test('super properties are merged in without a change of any value; the event’s own win', (t) => {
+test('super properties are merged in without changing any value; the event’s own properties win', (t) => {
   const { properties, indexed } = stored(
     { properties: '{"b": 2.50 ,"__proto__":{"y":[1,"]}"]},"big":9007199254740993}' },
     '{"a":1.10,"b":"super","$host":"app.example.com","q":"\\"}"}',
@@ -56,7 +56,7 @@ test('super properties are merged in without a change of any value; the event’
   t.deepEqual(indexed, [{ place: 0, value: 'app.example.com' }]);
 });
 
-test('what is split and joined again is the same object, whatever it holds', (t) => {
+test('splitting and joining any object yields the same object', (t) => {
   fc.assert(
     fc.property(fc.dictionary(fc.string({ unit: 'binary' }), fc.jsonValue()), (object) => {
       for (const text of [JSON.stringify(object), JSON.stringify(object, null, 2)]) {
@@ -67,7 +67,7 @@ test('what is split and joined again is the same object, whatever it holds', (t)
   );
 });
 
-test('each field of an event has its rule, and a refused event names every field that breaks one', (t) => {
+test('each field of an event has a rule, and a refused event names every field that breaks one', (t) => {
   const long = 'x'.repeat(eventBounds.nameMax + 1);
   const deep = `{"a":${'['.repeat(64)}${']'.repeat(64)}}`;
   const cases: [Partial<typeof sent>, string[]][] = [
@@ -94,7 +94,7 @@ test('each field of an event has its rule, and a refused event names every field
     t.deepEqual(fieldsOf(event), fields, JSON.stringify(event).slice(0, 80));
 });
 
-test('a time is kept as sent; its instant is by the millisecond', (t) => {
+test('a time is stored as sent; its instant is in milliseconds', (t) => {
   const times: [string, string | undefined][] = [
     ['2026-11-29T12:00:00Z', '2026-11-29T12:00:00.000Z'],
     ['2026-11-29T14:00:00.123456789+02:00', '2026-11-29T12:00:00.123Z'],
@@ -155,7 +155,7 @@ test('numbers are compared by their text, exactly', (t) => {
   }
 });
 
-test('a filter holds by type and exactly, for any name', (t) => {
+test('a filter compares types and exact values, for any name', (t) => {
   const properties =
     '{"$host":"app.example.com","a.b":1.10,"__proto__":"x","n":null,"big":9007199254740993,"o":{"x":1},"t":true}';
   const parsed = new ParsedProperties(() => properties);
@@ -209,7 +209,7 @@ test('a filter holds by type and exactly, for any name', (t) => {
   t.false(matches({ ...timed, endTime: receiveTime }, event));
 });
 
-test('the text of an event is read once to parse it and once to split it', (t) => {
+test('the text of an event is parsed once and split once', (t) => {
   let reads = 0;
   const parsed = new ParsedProperties(() => {
     reads++;
@@ -233,7 +233,7 @@ test('the text of an event is read once to parse it and once to split it', (t) =
   t.is(reads, 2);
 });
 
-test('a UUID made here sorts by time and is one of version 7', (t) => {
+test('a generated UUID sorts by time and has version 7', (t) => {
   const made = timeOrderedUuid(receiveTime, new Uint8Array(10).fill(255));
   t.is(canonicalUuid(made), made);
   t.is(made, '01a2272d-2600-7fff-bfff-ffffffffffff');

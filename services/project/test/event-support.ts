@@ -10,7 +10,7 @@ export const receiveTime = new Date('2026-11-29T12:00:00.000Z');
 
 export const heldPermit = { remainingMs: () => 30_000, release: () => {} };
 
-/** Stores events of a project; answers for each whether it was there. */
+/** Stores events of a project. Returns for each whether it was stored before. */
 export async function insert(
   store: CapturedEventStore,
   projectId: string,
@@ -27,7 +27,7 @@ export async function insert(
   return isThere;
 }
 
-/** An event as it is stored, so many milliseconds after the time of receipt. */
+/** An event as stored, with its time this number of milliseconds after the time of receipt. */
 export function captured(properties: object, ms = 0, places = alwaysIndexed): CheckedEvent {
   const timestamp = new Date(receiveTime.getTime() + ms).toISOString();
   const sent = { uuid: randomUUID(), name: 'seen', distinctId: 'ada', timestamp };
@@ -49,7 +49,7 @@ export function condition(
   });
 }
 
-/** The stages of a plan, the outermost first. */
+/** The stages of a plan, outermost first. */
 export function stagesOf(plan: Document | undefined): Document[] {
   if (plan === undefined) return [];
   const inner: Document[] = plan.inputStages ?? (plan.inputStage ? [plan.inputStage] : []);

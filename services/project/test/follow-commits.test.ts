@@ -11,7 +11,7 @@ import { hasMoved, signal, twoRegions } from './two-regions.ts';
 
 const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = MigrationState;
 
-test('a source that has lost the report of the end asks the destination for it', async (t) => {
+test('a source that has lost the report of the end asks the destination', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const { _id } = us.migration;
@@ -34,7 +34,7 @@ test('a source that has lost the report of the end asks the destination for it',
   );
   await runMigration(dependencies, _id, { fence: 1, signal: signal() });
   await hasMoved(t, regions);
-  // As in a backup from between the commit and the report.
+  // As in a backup made between the commit and the report.
   const records = migrationCollection(us.db);
   const restored = { state: cutover, isRetired: true as const };
   await records.updateOne({ _id }, { $set: restored, $unset: { finishTime: '' } });
@@ -50,7 +50,7 @@ test('a source that has lost the report of the end asks the destination for it',
   t.is(asked, 2, 'a finished migration sends no more calls');
 });
 
-test('an attempt that is not committed is not asked for', async (t) => {
+test('the destination is not asked about an uncommitted attempt', async (t) => {
   const { dependencies, us } = await twoRegions(t);
   await dependencies.regions.get('us')?.beginCutover(us.attempt(1));
   const turn = followingCommits(

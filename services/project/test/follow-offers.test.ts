@@ -11,7 +11,7 @@ import { stateIn, twoRegions } from './two-regions.ts';
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 const { MIGRATION_STATE_FAILED: failed } = MigrationState;
 
-test('offers of a region that does not answer keep no end of one of another region from being noticed', async (t) => {
+test('a region that does not answer does not delay noticing the end of another region’s offer', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const records = migrationCollection(eu.db);
@@ -49,7 +49,7 @@ test('offers of a region that does not answer keep no end of one of another regi
   await running;
 });
 
-test('offers beyond those of one look are followed in later ones, and then the first again', async (t) => {
+test('offers beyond one page are followed in later turns, and then the first again', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const records = migrationCollection(eu.db);
@@ -80,7 +80,7 @@ test('offers beyond those of one look are followed in later ones, and then the f
   }
 });
 
-test('a process with an older list of offers does not note at the source what has changed since', async (t) => {
+test('a process with an older list of offers sends no outdated record to the source', async (t) => {
   const { dependencies, us, eu } = await twoRegions(t);
   const records = migrationCollection(eu.db);
   const record = await records.findOne({ _id: us.migration._id });

@@ -1,4 +1,4 @@
-/** What a region answers to the edge of another one that passes captures on. */
+/** The responses of a region to the edge of another one that forwards captures. */
 import type { TokenPermitAnswer } from '@silo/access/access.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
@@ -14,7 +14,7 @@ const question = {
   capture: { events: [], superProperties: '' },
 };
 
-test('a capture without events is answered as one with events is, and is none', async (t) => {
+test('a capture without events gets the same response as one with events, and captures nothing', async (t) => {
   const isHeldHere = { reason: ErrorReason.ERROR_REASON_NOT_READY, detail: '' };
   let answer: TokenPermitAnswer = { allowed: false, refusal: isHeldHere };
   const calls: string[] = [];

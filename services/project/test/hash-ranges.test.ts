@@ -13,10 +13,10 @@ import { fromRegion } from './migration-support.ts';
 import { eventCount, type Migrated, migratedProject } from './purge-support.ts';
 
 const all = { after: firstPlace, last: endPlace };
-/** Without a limit. */
+/** Without limits. */
 const limit = Number.MAX_SAFE_INTEGER;
 
-/** Asks `eu` as another region does; answers the digests, and by how many reads. */
+/** Calls `eu` as another region does. Returns the digests, and the number of reads. */
 async function ask({ eu, projectId, record }: Migrated, ranges: readonly EventRange[]) {
   let reads = 0;
   const openReader = async () => {
@@ -43,7 +43,7 @@ async function ask({ eu, projectId, record }: Migrated, ranges: readonly EventRa
   return { digests, reads };
 }
 
-/** The ranges of each event that `eu` has. */
+/** The one-event range of each event in `eu`. */
 async function onesOf({ eu, projectId }: Migrated): Promise<EventRange[]> {
   await using reader = await openEventReader(eu.db, projectId, signal());
   const ones: EventRange[] = [];
@@ -68,7 +68,7 @@ async function isEachAsAlone(t: ExecutionContext, world: Migrated, ranges: reado
   return { digests, reads };
 }
 
-test('a run of one-event ranges is answered by one read, each as if it were alone in its call', async (t) => {
+test('consecutive one-event ranges take one read, with the same results as separate calls', async (t) => {
   const world = await migratedProject(t);
   const ones = await onesOf(world);
   const [first] = ones;
@@ -84,7 +84,7 @@ test('a run of one-event ranges is answered by one read, each as if it were alon
   t.is(reads, 3);
 });
 
-test('a run of large events is read in parts of bounded bytes', async (t) => {
+test('consecutive large events are read in parts of bounded size', async (t) => {
   const world = await migratedProject(t);
   const large = Array.from({ length: 50 }, (_, index) =>
     captured({ index, text: 'x'.repeat(60_000) }),

@@ -6,7 +6,7 @@ import { RegionFailed } from '../migration/region-failed.ts';
 import { captured } from './event-support.ts';
 import { copyWorld, eventsOf, old, signal } from './migration-copy-support.ts';
 
-/** What goes on being repeated ends with, where it fails of this each time. */
+/** The error with which repeated work ends if it always fails with the given one. */
 async function endOf(failure: Error) {
   let failures = 0;
   const fail = async () => {
@@ -20,7 +20,7 @@ async function endOf(failure: Error) {
   return { error, failures };
 }
 
-test('a database of this region that fails for long is no silence of the other region', async (t) => {
+test('a persistent failure of this region’s database is not reported as one of the other region', async (t) => {
   const own = errors.dependencyUnavailable('mongodb');
   const { error, failures } = await endOf(own);
   t.is(error, own);
@@ -36,7 +36,7 @@ test('a region that does not answer is called again, and a region that refuses i
   t.is(refusal.message, 'refused with MIGRATION_NOT_FOUND');
 });
 
-test('a copy knows a failure of the region that it pulls from', async (t) => {
+test('a copy recognizes a failure of its source’s region', async (t) => {
   const world = await copyWorld(t);
   const refused = errors.migrationNotFound(world.migrationId);
   const peer = {
@@ -50,7 +50,7 @@ test('a copy knows a failure of the region that it pulls from', async (t) => {
   t.like(await running, { name: 'RegionFailed', cause: refused });
 });
 
-test('a comparison that fails for long does not go on because changes are applied', async (t) => {
+test('applied changes do not prolong a comparison that keeps failing', async (t) => {
   const world = await copyWorld(t);
   await world.capture(old(3));
   let failures = 0;
@@ -72,7 +72,7 @@ test('a comparison that fails for long does not go on because changes are applie
       throw errors.dependencyUnavailable('the region us');
     },
   };
-  // Each time a change is applied while it compares.
+  // A change is applied during each comparison.
   const sleep = async () => {
     if (failures > 100) throw new Error('it goes on for ever');
     [held, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];

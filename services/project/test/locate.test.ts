@@ -19,7 +19,7 @@ const {
   PROJECT_STATE_MIGRATED: migrated,
 } = ProjectState;
 
-test('a project is where its record says: while it is cut over, still where it comes from', (t) => {
+test('a project is where its record says; during a cutover it is still at the source', (t) => {
   const migratedTo = { region: 'eu', organizationId: 'org_eu_1' };
   const source = { side: 'source', sourceRegion: 'us' } as const;
   const destination = { side: 'destination', sourceRegion: 'eu' } as const;
@@ -47,7 +47,7 @@ const byId = (projectId: string) => ({ projectId, tokenHash: empty });
 const byToken = (token: string) => ({ projectId: '', tokenHash: hashOf(token) });
 const nowhere = { region: '', projectId: '' };
 
-test('a project or its token is found in this region, else in the one that has it', async (t) => {
+test('a project or its token is found in this region, or else in another one', async (t) => {
   const world = await testWorld(t);
   const { projectId } = await world.organization(world.key());
   const [far, unknown] = [newId('prj'), newId('prj')];

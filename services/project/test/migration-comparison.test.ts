@@ -28,7 +28,7 @@ import {
   writeFence,
 } from './migration-copy-support.ts';
 
-/** Applies what is pulled until all is scanned, and compares nothing. */
+/** Applies received steps until the scan is complete, without comparing. */
 async function pullAll(world: CopyWorld): Promise<void> {
   const { destination, projectId, migrationId: id, peer } = world;
   const copies = createMigrationCopyStore(destination);
@@ -50,7 +50,7 @@ async function pullAll(world: CopyWorld): Promise<void> {
 }
 
 test.serial(
-  'a byte that is flipped, and an event too few or too many, are found and repaired',
+  'a changed byte, a missing event and an additional one are found and repaired',
   async (t) => {
     const world = await copyWorld(t);
     const { destination, projectId } = world;
@@ -66,7 +66,7 @@ test.serial(
     if (last === null) throw new Error('nothing is copied');
     const uuid = uuidBytes(randomUUID());
     await all.insertOne({ ...last, _id: keyOf(projectId, uuid) });
-    // Another subtype of binary is another event.
+    // An event with another binary subtype is a different event.
     await all.insertOne({ ...last, _id: { project: projectId, uuid } });
     const { copy } = await world.start();
     await copy.verifyAll(signal());
@@ -79,7 +79,7 @@ test.serial(
 );
 
 test.serial(
-  'a range that has been cut since it was compared is not replaced as it was',
+  'a range that was cut after its comparison is not replaced by its old parts',
   async (t) => {
     const { destination, projectId, migrationId: id } = await copyWorld(t);
     const copies = createMigrationCopyStore(destination);
@@ -113,7 +113,7 @@ async function leaveBehind({ destination, projectId }: CopyWorld, count: number)
 }
 
 test.serial(
-  'what an earlier stay has left, and the source has no longer, is removed in transactions of bounded size',
+  'events of an earlier stay that the source has deleted are removed in transactions of bounded size',
   async (t) => {
     const world = await copyWorld(t);
     await world.capture([captured({})]);
@@ -122,7 +122,7 @@ test.serial(
     const deletes = { operationType: 'delete', 'ns.coll': 'captured_events' };
     const changes = world.destination.watch([{ $match: deletes }]);
     t.teardown(() => changes.close());
-    await changes.tryNext(); // from here on it has all
+    await changes.tryNext(); // from here on it has everything
     const { copy } = await world.start({ digestsOnly: true });
     await copy.verifyAll(signal());
     t.is((await untilEqual(world)).length, 1);
@@ -138,7 +138,7 @@ test.serial(
 );
 
 test.serial(
-  'a range that has far more events than at the source is compared without reading all of them',
+  'a range with far more events than at the source is compared without reading all of them',
   async (t) => {
     const world = await copyWorld(t);
     const { destination, projectId, migrationId: id } = world;
@@ -159,7 +159,7 @@ test.serial(
   },
 );
 
-test.serial('with digests only what differs is copied', async (t) => {
+test.serial('with digests only ranges that differ are copied', async (t) => {
   const world = await copyWorld(t);
   const { source, destination, capture } = world;
   await capture(old(150));
@@ -185,7 +185,7 @@ test.serial('with digests only what differs is copied', async (t) => {
 });
 
 test.serial(
-  'a copy whose changes the source has forgotten scans again, and copies what differs',
+  'a copy whose changes the source has lost scans again, and copies ranges that differ',
   async (t) => {
     const world = await copyWorld(t);
     const { source, peer, capture } = world;
@@ -217,60 +217,66 @@ test.serial(
   },
 );
 
-test.serial('a copy that scans again is not cut over before all is compared again', async (t) => {
-  const world = await copyWorld(t);
-  const { source, peer, capture } = world;
-  await capture(old(100));
-  const first = new AbortController();
-  const { copy: former, running } = await world.start({ signal: first.signal });
-  await former.verifyAll(signal());
-  first.abort();
-  await running;
-  await capture([captured({})]);
-  const isForgotten = Promise.withResolvers<void>();
-  let mayRepair = false;
-  let refused = 0;
-  let pulls = 0;
-  const forgetful: CopySource = {
-    ...peer,
-    async *pullEvents(request, options) {
-      if (++pulls === 1) {
-        await isForgotten.promise;
-        throw errors.changesCompacted();
-      }
-      yield* peer.pullEvents(request, options);
-    },
-    async *readRange(request, options) {
-      if (!mayRepair) {
-        refused++;
-        throw errors.dependencyUnavailable('the other region');
-      }
-      yield* peer.readRange(request, options);
-    },
-  };
-  const { copy } = await world.start({ fence: 2, peer: forgetful });
-  await copy.verifyAll(signal()); // as a process sees it that goes on after all was compared
-  isForgotten.resolve();
-  await eventually(async () => {
-    if (pulls < 2 || !copy.progress().isScanned) throw new Error('not scanned again yet');
-  });
-  await writeFence(world, 1);
-  let isCutOver = false;
-  const whole = Promise.all([copy.untilCaughtUp(60_000, signal()), copy.untilFenced(1, signal())]);
-  const cutOver = whole.then(() => {
-    isCutOver = true;
-  });
-  // All that is scanned has been compared at least once.
-  await eventually(async () => {
-    if (refused < 2) throw new Error('no range is to be repaired yet');
-  });
-  t.false(isCutOver, 'an event is missing');
-  mayRepair = true;
-  await cutOver;
-  t.deepEqual(await bytesOfEvents(world.destination), await bytesOfEvents(source));
-});
+test.serial(
+  'a copy that scans again is not cut over before everything is compared again',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { source, peer, capture } = world;
+    await capture(old(100));
+    const first = new AbortController();
+    const { copy: former, running } = await world.start({ signal: first.signal });
+    await former.verifyAll(signal());
+    first.abort();
+    await running;
+    await capture([captured({})]);
+    const isForgotten = Promise.withResolvers<void>();
+    let mayRepair = false;
+    let refused = 0;
+    let pulls = 0;
+    const forgetful: CopySource = {
+      ...peer,
+      async *pullEvents(request, options) {
+        if (++pulls === 1) {
+          await isForgotten.promise;
+          throw errors.changesCompacted();
+        }
+        yield* peer.pullEvents(request, options);
+      },
+      async *readRange(request, options) {
+        if (!mayRepair) {
+          refused++;
+          throw errors.dependencyUnavailable('the other region');
+        }
+        yield* peer.readRange(request, options);
+      },
+    };
+    const { copy } = await world.start({ fence: 2, peer: forgetful });
+    await copy.verifyAll(signal()); // as for a process that continues after everything was compared
+    isForgotten.resolve();
+    await eventually(async () => {
+      if (pulls < 2 || !copy.progress().isScanned) throw new Error('not scanned again yet');
+    });
+    await writeFence(world, 1);
+    let isCutOver = false;
+    const whole = Promise.all([
+      copy.untilCaughtUp(60_000, signal()),
+      copy.untilFenced(1, signal()),
+    ]);
+    const cutOver = whole.then(() => {
+      isCutOver = true;
+    });
+    // All scanned ranges have been compared at least once.
+    await eventually(async () => {
+      if (refused < 2) throw new Error('no range is to be repaired yet');
+    });
+    t.false(isCutOver, 'an event is missing');
+    mayRepair = true;
+    await cutOver;
+    t.deepEqual(await bytesOfEvents(world.destination), await bytesOfEvents(source));
+  },
+);
 
-/** Stores events straight into the source, one a millisecond. */
+/** Stores events directly in the source, one per millisecond. */
 async function store({ source, projectId }: CopyWorld, count: number, fromMs: number) {
   const documents = Array.from({ length: count }, (_, index) => ({
     _id: keyOf(projectId, uuidBytes(randomUUID())),
@@ -279,7 +285,7 @@ async function store({ source, projectId }: CopyWorld, count: number, fromMs: nu
   await source.collection<{ _id: object; time: Date }>('captured_events').insertMany(documents);
 }
 
-/** Waits until so many events are copied, and no range has more than are compared at once. */
+/** Waits until this number of events is copied, and no range is larger than a comparison allows. */
 async function untilSmall({ destination }: CopyWorld, events: number): Promise<void> {
   await eventually(async () => {
     const count = await eventsOf(destination).countDocuments();
@@ -291,46 +297,40 @@ async function untilSmall({ destination }: CopyWorld, events: number): Promise<v
   });
 }
 
-test.serial(
-  'a range that differs is copied also where it has as many events as a step',
-  async (t) => {
-    const world = await copyWorld(t);
-    await store(world, stepBounds.countMax + 1, 1_000);
-    const { copy } = await world.start({ digestsOnly: true });
-    await copy.verifyAll(signal());
-    t.is((await untilEqual(world)).length, stepBounds.countMax + 1);
-  },
-);
+test.serial('a range that differs is copied even if it has as many events as a step', async (t) => {
+  const world = await copyWorld(t);
+  await store(world, stepBounds.countMax + 1, 1_000);
+  const { copy } = await world.start({ digestsOnly: true });
+  await copy.verifyAll(signal());
+  t.is((await untilEqual(world)).length, stepBounds.countMax + 1);
+});
 
-test.serial(
-  'ranges into which many events are captured stay small, and are still compared',
-  async (t) => {
-    const world = await copyWorld(t);
-    const { destination, capture } = world;
-    await capture(old(3));
-    const { copy } = await world.start();
-    await copy.verifyAll(signal());
-    await store(world, 1_500, 1_000);
-    await store(world, 4_500, -100_000);
-    await untilSmall(world, 6_003);
-    await copy.verifyAll(signal());
-    const ranges = destination.collection('migration_ranges');
-    t.true((await ranges.countDocuments()) >= 5);
-    // Into a part that is as large as ranges become.
-    await store(world, 1, -99_500);
-    await untilEqual(world);
-    t.is(await ranges.countDocuments({ 'last.time': new Date(endPlace.timeMs) }), 1);
-    t.is(copy.progress().rangesRepaired, 0);
-  },
-);
+test.serial('ranges with many new captures stay small, and are still compared', async (t) => {
+  const world = await copyWorld(t);
+  const { destination, capture } = world;
+  await capture(old(3));
+  const { copy } = await world.start();
+  await copy.verifyAll(signal());
+  await store(world, 1_500, 1_000);
+  await store(world, 4_500, -100_000);
+  await untilSmall(world, 6_003);
+  await copy.verifyAll(signal());
+  const ranges = destination.collection('migration_ranges');
+  t.true((await ranges.countDocuments()) >= 5);
+  // Into a part of the maximum size of a range.
+  await store(world, 1, -99_500);
+  await untilEqual(world);
+  t.is(await ranges.countDocuments({ 'last.time': new Date(endPlace.timeMs) }), 1);
+  t.is(copy.progress().rangesRepaired, 0);
+});
 
-test.serial('a large range is split while changes of its events go on', async (t) => {
+test.serial('a large range is split while its events keep changing', async (t) => {
   const world = await copyWorld(t);
   const { source, peer, capture } = world;
   await capture(old(3));
   const isStored = Promise.withResolvers<[Uint8Array, Uint8Array]>();
   let isSplit = false;
-  /** Sends all changes together, and then one event as it was and as it is, as often as it is applied. */
+  /** Sends all changes at once, and then an event in its old and new version, again and again. */
   const busy: CopySource = {
     ...peer,
     async *pullEvents(request, options) {
@@ -374,40 +374,43 @@ test.serial('a large range is split while changes of its events go on', async (t
   t.is(copy.progress().rangesRepaired, 0);
 });
 
-test.serial('a restart goes on where the comparison of all ranges was', async (t) => {
-  const world = await copyWorld(t);
-  const { destination, projectId, migrationId: id } = world;
-  await world.capture(old(150));
-  await pullAll(world);
-  const [copies, comparison] = [
-    createMigrationCopyStore(destination),
-    createMigrationComparison(destination),
-  ];
-  let checkpoint = await copies.open({ id, projectId, digestsOnly: false }, 1, signal());
-  const compare = async (limit: number) =>
-    (await comparison.compareSome(checkpoint, limit, signal())).equal.length;
-  while ((await compare(8)) > 0);
-  await comparison.unverify(checkpoint, signal());
-  checkpoint = await copies.compareAgain(checkpoint, signal());
-  t.is(await compare(2), 2);
-  const damaged = eventsOf(destination);
-  const [oldest, newest] = [
-    await damaged.findOneAndUpdate({}, { $set: { distinctId: 'eve' } }, { sort: { time: 1 } }),
-    await damaged.findOneAndUpdate({}, { $set: { distinctId: 'eve' } }, { sort: { time: -1 } }),
-  ];
-  const { copy } = await world.start({ fence: 2 });
-  await copy.verifyAgain(signal());
-  const isDamaged = async (event: typeof oldest) =>
-    (await damaged.findOne({ time: event?.time }))?.distinctId === 'eve';
-  t.true(await isDamaged(oldest), 'it is in a range that was compared again before the restart');
-  t.false(await isDamaged(newest));
-  const { rangesRepaired, rangesVerified } = copy.progress();
-  t.is(rangesRepaired, 1);
-  t.is(rangesVerified, await destination.collection('migration_ranges').countDocuments());
-});
+test.serial(
+  'after a restart the comparison of all ranges continues where it stopped',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { destination, projectId, migrationId: id } = world;
+    await world.capture(old(150));
+    await pullAll(world);
+    const [copies, comparison] = [
+      createMigrationCopyStore(destination),
+      createMigrationComparison(destination),
+    ];
+    let checkpoint = await copies.open({ id, projectId, digestsOnly: false }, 1, signal());
+    const compare = async (limit: number) =>
+      (await comparison.compareSome(checkpoint, limit, signal())).equal.length;
+    while ((await compare(8)) > 0);
+    await comparison.unverify(checkpoint, signal());
+    checkpoint = await copies.compareAgain(checkpoint, signal());
+    t.is(await compare(2), 2);
+    const damaged = eventsOf(destination);
+    const [oldest, newest] = [
+      await damaged.findOneAndUpdate({}, { $set: { distinctId: 'eve' } }, { sort: { time: 1 } }),
+      await damaged.findOneAndUpdate({}, { $set: { distinctId: 'eve' } }, { sort: { time: -1 } }),
+    ];
+    const { copy } = await world.start({ fence: 2 });
+    await copy.verifyAgain(signal());
+    const isDamaged = async (event: typeof oldest) =>
+      (await damaged.findOne({ time: event?.time }))?.distinctId === 'eve';
+    t.true(await isDamaged(oldest), 'it is in a range that was compared again before the restart');
+    t.false(await isDamaged(newest));
+    const { rangesRepaired, rangesVerified } = copy.progress();
+    t.is(rangesRepaired, 1);
+    t.is(rangesVerified, await destination.collection('migration_ranges').countDocuments());
+  },
+);
 
 test.serial(
-  'a copy that failed because a range differed again and again continues after a retry',
+  'a copy that failed because a range kept differing continues after a retry',
   async (t) => {
     const world = await copyWorld(t);
     const { destination, capture, start } = world;
@@ -417,7 +420,7 @@ test.serial(
     await copy.verifyAll(signal());
     first.abort();
     await running;
-    // As after five repairs, each of which was damaged.
+    // As after five repairs that were each damaged.
     const failing = { $set: { repairs: 5, isVerified: false } };
     await destination.collection('migration_ranges').updateMany({}, failing);
     await eventsOf(destination).updateMany({}, { $set: { distinctId: 'eve' } });

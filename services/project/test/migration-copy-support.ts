@@ -23,22 +23,22 @@ import { createUsageStore } from '../store/usage.ts';
 import { captured, insert } from './event-support.ts';
 import { fromEu } from './migration-support.ts';
 
-/** For what a test waits for. */
+/** The timeout of a test's waits. */
 export const signal = () => AbortSignal.timeout(600_000);
-/** Some thirty of them fill a range. */
+/** About thirty of these events fill a range. */
 export const text = 'x'.repeat(32_768);
 
-/** Two regions' databases on the run's server, and a copy of a project from one to the other. */
+/** The databases of two regions, and a copy of a project from one to the other. */
 export type CopyWorld = {
   source: Db;
   destination: Db;
   projectId: string;
   migrationId: string;
-  /** The source as the destination reaches it. */
+  /** The destination's client of the source. */
   peer: CopySource;
   dependencies: SourceDependencies;
   capture(events: readonly CheckedEvent[], projectId?: string): Promise<void>;
-  /** A process that copies until the test ends, or the signal. */
+  /** A process that copies until the test ends, or the signal aborts. */
   start(options?: StartOptions): Promise<{ copy: Copy; running: Promise<unknown> }>;
 };
 
@@ -107,7 +107,7 @@ async function ownDatabase(t: ExecutionContext): Promise<Db> {
   return db;
 }
 
-/** The handlers of a source as a client has them. */
+/** The handlers of a source as a client. */
 function connected(dependencies: SourceDependencies): CopySource {
   const never = new AbortController().signal;
   return {
@@ -123,13 +123,13 @@ export function eventsOf(db: Db): Collection<CapturedEventDocument> {
   return db.collection<CapturedEventDocument>('captured_events');
 }
 
-/** Every event of a database as its bytes, in an order of their own. */
+/** The bytes of every event of a database, in sorted order. */
 export async function bytesOfEvents(db: Db): Promise<string[]> {
   const found = await eventsOf(db).find<Uint8Array>({}, { raw: true }).toArray();
   return found.map((document) => Buffer.from(document).toString('base64')).sort();
 }
 
-/** As the fence of an attempt is written. */
+/** Writes the fence of an attempt. */
 export async function writeFence({ source, migrationId }: CopyWorld, attempt: number) {
   await source
     .collection<{ _id: string }>('project_migrations')
@@ -140,7 +140,7 @@ export async function writeFence({ source, migrationId }: CopyWorld, attempt: nu
     );
 }
 
-/** Events of a day each, the oldest first. */
+/** Events one day apart, oldest first. */
 export function old(count: number) {
   return Array.from({ length: count }, (_, day) =>
     captured({ text, day }, (day - count) * 86_400_000),

@@ -24,7 +24,7 @@ import {
   writeFence,
 } from './migration-copy-support.ts';
 
-/** A source that calls back before each answer of a pull. */
+/** A source that calls back before each response of a pull. */
 function interposed(peer: CopySource, onAnswer: (count: number) => Promise<void>): CopySource {
   let count = 0;
   return {
@@ -42,14 +42,14 @@ function mapOf(...names: string[]): Map<string, number> {
   return new Map(names.map((name, index) => [name, index]));
 }
 
-/** A document with a further field at its end. */
+/** A document with an additional field at its end. */
 function withField(document: Uint8Array, field: Uint8Array): Buffer {
   const longer = Buffer.concat([document.subarray(0, -1), field, Buffer.alloc(1)]);
   longer.writeInt32LE(longer.length);
   return longer;
 }
 
-test.serial('a copy has every event of the project, byte by byte, and no other', async (t) => {
+test.serial('a copy has every event of the project, byte by byte, and no others', async (t) => {
   const world = await copyWorld(t);
   const { source, destination, projectId, capture } = world;
   await capture([...old(100), captured({ $host: 'a', emoji: '😀 \u0000', n: 1.5 })]);
@@ -61,14 +61,14 @@ test.serial('a copy has every event of the project, byte by byte, and no other',
   };
   const id = () => keyOf(projectId, uuidBytes(randomUUID()));
   const time = new Date('2026-01-01T00:00:00.123Z');
-  // Not what captures write today: nothing of it may be lost either.
+  // Captures do not write this today, but it must not be lost either.
   await source.collection<{ _id: object; [field: string]: unknown }>('captured_events').insertMany([
     { ...odd, _id: id(), time, x0: new Double(2), x1: new Int32(2), x2: Long.fromNumber(2) },
     { ...odd, _id: id(), time, x0: new Binary(Buffer.alloc(0)), x1: null, x2: new Double(-0) },
     { ...odd, _id: id(), time, x0: Decimal128.fromString('1.10'), x1: [true, { a: 1 }], x2: 'NaN' },
     { ...odd, _id: id(), time, x0: new Binary(Buffer.from('a'), 0x80), x1: Number.NaN },
     { ...odd, _id: id(), time: new Date('0001-01-01T00:00:00Z') },
-    // As objects these would come in another order.
+    // Objects would have these in another order.
     { ...odd, _id: id(), time, x0: mapOf('b', '10', '2') },
     { ...odd, _id: id(), time, x0: mapOf('a', '$id', '$ref') },
   ]);
@@ -85,7 +85,7 @@ test.serial('a copy has every event of the project, byte by byte, and no other',
 });
 
 test.serial(
-  'while nothing changes, ranges come without steps between them, and bring the place reached',
+  'while nothing changes, ranges arrive without steps between them, and carry the token',
   async (t) => {
     const { capture, peer, migrationId } = await copyWorld(t);
     await capture(old(100));
@@ -99,7 +99,7 @@ test.serial(
       if (step?.$case === 'range' && step.value.last === undefined) break;
     }
     over.abort();
-    // The first step is what has changed since the pull began.
+    // The first step contains the changes since the pull began.
     t.deepEqual(new Set(steps.slice(1)), new Set(['range']));
     t.true(steps.length > 4);
   },
@@ -114,7 +114,7 @@ test.serial('a project without events is copied', async (t) => {
 });
 
 test.serial(
-  'what changes during the scan is the same in the end, before and behind it',
+  'events that change during the scan, before or after its place, are equal in the end',
   async (t) => {
     const world = await copyWorld(t);
     const { source, projectId, capture, peer } = world;
@@ -153,7 +153,7 @@ test.serial(
 );
 
 test.serial(
-  'the lag of a copy counts for how long a change waits at the destination',
+  'the lag of a copy includes the time that a change waits at the destination',
   async (t) => {
     const world = await copyWorld(t);
     const clock = fakeClock();
@@ -184,7 +184,7 @@ test.serial(
 );
 
 test.serial(
-  'a copy may pause after ranges, and after comparisons, and notes what changes',
+  'a copy can pause after ranges and comparisons, and notes changes as use',
   async (t) => {
     const world = await copyWorld(t);
     await world.capture(old(100));
@@ -212,7 +212,7 @@ test.serial(
   },
 );
 
-test.serial('a copy that breaks off at any step goes on from there', async (t) => {
+test.serial('a copy that is interrupted at any step continues from there', async (t) => {
   const world = await copyWorld(t);
   await world.capture(old(150));
   let broken = 0;
@@ -230,58 +230,52 @@ test.serial('a copy that breaks off at any step goes on from there', async (t) =
   t.is(copy.progress().rangesRepaired, 0);
 });
 
-test.serial(
-  'a process whose copy another one has taken over writes nothing any more',
-  async (t) => {
-    const world = await copyWorld(t);
-    await world.capture(old(10));
-    const first = await world.start({ fence: 1 });
-    await first.copy.verifyAll(signal());
-    const second = await world.start({ fence: 2 });
-    await world.capture([captured({})]);
-    const ended = await first.running;
-    t.true(ended instanceof Error && ended.name === 'CopySuperseded');
-    await t.throwsAsync(first.copy.untilFenced(1, signal()), { name: 'CopySuperseded' });
-    await second.copy.verifyAll(signal());
-    t.is((await untilEqual(world)).length, 11);
-    await t.throwsAsync(world.start({ fence: 1 }), { name: 'CopySuperseded' });
-  },
-);
+test.serial('a process whose copy another one has taken over cannot write any more', async (t) => {
+  const world = await copyWorld(t);
+  await world.capture(old(10));
+  const first = await world.start({ fence: 1 });
+  await first.copy.verifyAll(signal());
+  const second = await world.start({ fence: 2 });
+  await world.capture([captured({})]);
+  const ended = await first.running;
+  t.true(ended instanceof Error && ended.name === 'CopySuperseded');
+  await t.throwsAsync(first.copy.untilFenced(1, signal()), { name: 'CopySuperseded' });
+  await second.copy.verifyAll(signal());
+  t.is((await untilEqual(world)).length, 11);
+  await t.throwsAsync(world.start({ fence: 1 }), { name: 'CopySuperseded' });
+});
+
+test.serial('an event with a key of another project is not stored', async (t) => {
+  const { destination, projectId, migrationId: id } = await copyWorld(t);
+  const copies = createMigrationCopyStore(destination);
+  const begun = await copies.open({ id, projectId, digestsOnly: false }, 1, signal());
+  const uuid = uuidBytes(randomUUID());
+  const own = keyOf(projectId, uuid);
+  const field = (name: string) => BSON.serialize({ [name]: newId('prj') }).subarray(4, -1);
+  const keys = [
+    BSON.serialize(keyOf(newId('prj'), uuid)),
+    BSON.serialize({ project: projectId, uuid }),
+    BSON.serialize({ ...own, more: 1 }),
+    BSON.serialize({ uuid: own.uuid, project: projectId }),
+    // The first of two fields of one name counts for the database, the last one for the driver.
+    withField(BSON.serialize(own), field('project')),
+  ];
+  for (const key of keys) {
+    const time = BSON.serialize({ time: new Date(1) }).subarray(4, -1);
+    const named = Buffer.concat([Buffer.from('\x03_id\0'), key]);
+    const foreign = withField(withField(BSON.serialize({}), named), time);
+    const sent = [BSON.serialize({ _id: own, time: new Date(1) }), foreign];
+    const digest = EventDigest.of(sent);
+    const events = sent.map((document) => new EventBytes(document));
+    const range = { last: endPlace, digest, events };
+    const stored = copies.applyRanges(begun, [range], Buffer.alloc(0), signal());
+    await t.throwsAsync(stored, { name: 'CopyDiffers' });
+  }
+  t.deepEqual(await bytesOfEvents(destination), []);
+});
 
 test.serial(
-  'what a source sends under a key that is not of the project is not stored',
-  async (t) => {
-    const { destination, projectId, migrationId: id } = await copyWorld(t);
-    const copies = createMigrationCopyStore(destination);
-    const begun = await copies.open({ id, projectId, digestsOnly: false }, 1, signal());
-    const uuid = uuidBytes(randomUUID());
-    const own = keyOf(projectId, uuid);
-    const field = (name: string) => BSON.serialize({ [name]: newId('prj') }).subarray(4, -1);
-    const keys = [
-      BSON.serialize(keyOf(newId('prj'), uuid)),
-      BSON.serialize({ project: projectId, uuid }),
-      BSON.serialize({ ...own, more: 1 }),
-      BSON.serialize({ uuid: own.uuid, project: projectId }),
-      // The first of two fields of one name counts for the database, the last one for the driver.
-      withField(BSON.serialize(own), field('project')),
-    ];
-    for (const key of keys) {
-      const time = BSON.serialize({ time: new Date(1) }).subarray(4, -1);
-      const named = Buffer.concat([Buffer.from('\x03_id\0'), key]);
-      const foreign = withField(withField(BSON.serialize({}), named), time);
-      const sent = [BSON.serialize({ _id: own, time: new Date(1) }), foreign];
-      const digest = EventDigest.of(sent);
-      const events = sent.map((document) => new EventBytes(document));
-      const range = { last: endPlace, digest, events };
-      const stored = copies.applyRanges(begun, [range], Buffer.alloc(0), signal());
-      await t.throwsAsync(stored, { name: 'CopyDiffers' });
-    }
-    t.deepEqual(await bytesOfEvents(destination), []);
-  },
-);
-
-test.serial(
-  'an event that was moved while its range was read is there once, where it is now',
+  'an event that was moved while its range was read is stored once, at its new place',
   async (t) => {
     const { destination, projectId, migrationId: id } = await copyWorld(t);
     const [moved, other] = [randomUUID(), randomUUID()];
@@ -306,19 +300,16 @@ test.serial(
   },
 );
 
-test.serial(
-  'once a copy has ended, with the activation of the project, no process writes for it',
-  async (t) => {
-    const { destination, projectId, migrationId: id } = await copyWorld(t);
-    const copies = createMigrationCopyStore(destination);
-    const begun = await copies.open({ id, projectId, digestsOnly: false }, 1, signal());
-    await transact(destination.client, { signal: signal() }, (session) =>
-      copies.end({ session }, id),
-    );
-    const range = { last: endPlace, digest: new EventDigest(), events: [] };
-    const late = copies.applyRanges(begun, [range], Buffer.alloc(0), signal());
-    await t.throwsAsync(late, { name: 'CopyAhead' });
-    const later = copies.open({ id, projectId, digestsOnly: false }, 2, signal());
-    await t.throwsAsync(later, { name: 'CopySuperseded' });
-  },
-);
+test.serial('after the activation of the project no process can write for the copy', async (t) => {
+  const { destination, projectId, migrationId: id } = await copyWorld(t);
+  const copies = createMigrationCopyStore(destination);
+  const begun = await copies.open({ id, projectId, digestsOnly: false }, 1, signal());
+  await transact(destination.client, { signal: signal() }, (session) =>
+    copies.end({ session }, id),
+  );
+  const range = { last: endPlace, digest: new EventDigest(), events: [] };
+  const late = copies.applyRanges(begun, [range], Buffer.alloc(0), signal());
+  await t.throwsAsync(late, { name: 'CopyAhead' });
+  const later = copies.open({ id, projectId, digestsOnly: false }, 2, signal());
+  await t.throwsAsync(later, { name: 'CopySuperseded' });
+});

@@ -43,7 +43,7 @@ async function untilEnded(
   await running;
 }
 
-test('an attempt holds the project, fences it and hands its document and token out; a repeat likewise', async (t) => {
+test('an attempt holds and fences the project, and returns its document and token; so does a repeat', async (t) => {
   const world = await offered(t);
   const first = await beginCutover(world.attempt(1), fromEu(), world.dependencies);
   t.like(first, { projectToken: 'phc_test', tokenRevision: 3 });
@@ -54,7 +54,7 @@ test('an attempt holds the project, fences it and hands its document and token o
   t.is((await world.events('held')).length, 1);
 });
 
-test('a committed attempt lets the project go, frees its slot, and ends its token once', async (t) => {
+test('a committed attempt releases the project, frees its slot, and ends its token once', async (t) => {
   const world = await offered(t);
   const before = await world.count();
   await beginCutover(world.attempt(1), fromEu(), world.dependencies);
@@ -87,7 +87,7 @@ test('a committed attempt lets the project go, frees its slot, and ends its toke
   t.is((await world.record())?.isOpen, undefined);
 });
 
-test('what is not fenced, has ended or is late is not committed', async (t) => {
+test('an attempt that is not fenced, has ended or is late is not committed', async (t) => {
   const world = await offered(t);
   const refused = async (number: number) =>
     (await refusalOf(commitCutover(world.attempt(number), fromEu(), world.dependencies)))
@@ -104,14 +104,14 @@ test('what is not fenced, has ended or is late is not committed', async (t) => {
   t.is(await refused(1), 'MIGRATION_STATE', 'is late');
   t.like(await world.project(), { state: active });
   t.like(await world.record(), { state: verifying, attempt: 1 });
-  // As another primary has it, whose clock is behind.
+  // As on another primary whose clock is behind.
   await records.updateOne({ _id }, { $set: { holdTime: new Date() } });
   t.is(await refused(1), 'MIGRATION_STATE', 'has ended');
   t.is((await world.events('released')).length, 1);
   t.deepEqual(world.holds, ['released']);
 });
 
-test('an attempt is ended in time where the token service does not answer', async (t) => {
+test('an attempt ends in time although the token service does not answer', async (t) => {
   const world = await offered(t);
   const { _id } = world.migration;
   await beginCutover(world.attempt(1), fromEu(), world.dependencies);
@@ -138,7 +138,7 @@ test('an attempt is ended in time where the token service does not answer', asyn
   t.like(await world.record(), { state: verifying });
 });
 
-test('an aborted attempt leaves the project as it was; one that is aborted first never begins', async (t) => {
+test('an aborted attempt does not change the project; one that is aborted first never begins', async (t) => {
   const world = await offered(t);
   await beginCutover(world.attempt(1), fromEu(), world.dependencies);
   await abortCutover(world.attempt(1), fromEu(), world.dependencies);
@@ -154,7 +154,7 @@ test('an aborted attempt leaves the project as it was; one that is aborted first
   t.is((await refusalOf(begin(4))).reasonName, 'MIGRATION_STATE', 'one at a time');
 });
 
-test('where the abort of an attempt was lost, that of the next one ends it', async (t) => {
+test('if the abort of an attempt was lost, that of the next one ends it', async (t) => {
   const world = await offered(t);
   const { dependencies } = world;
   await beginCutover(world.attempt(1), fromEu(), dependencies);
@@ -171,7 +171,7 @@ test('where the abort of an attempt was lost, that of the next one ends it', asy
   t.like(await world.project(), { state: migrating });
 });
 
-test('captures are counted as held for as long as all attempts have held them together', async (t) => {
+test('the hold time of captures is the sum over all attempts', async (t) => {
   const world = await offered(t);
   const held: number[] = [];
   const metrics = { held: (_: string, seconds: number) => held.push(seconds) };
@@ -189,7 +189,7 @@ test('captures are counted as held for as long as all attempts have held them to
   t.is(Number(holdMs), Math.round(1_000 * ((held[0] ?? 0) + (held[1] ?? 0))), 'each is measured');
 });
 
-test('GetOffer reads as much of a migration that is not there, or not for the region, as of one that is', async (t) => {
+test('GetOffer makes the same reads for a missing migration, or one of another region, as for an offer', async (t) => {
   const { dependencies, migration } = await offered(t);
   const reads: string[] = [];
   const counting: OfferDependencies = {
@@ -222,7 +222,7 @@ test('GetOffer reads as much of a migration that is not there, or not for the re
   }
 });
 
-test('an offer of a project that is gone is none for the other region, and ends', async (t) => {
+test('an offer of a missing project is not found by the other region, and ends', async (t) => {
   const world = await offered(t, {});
   const { dependencies, db, migration } = world;
   const requested = { state: MigrationState.MIGRATION_STATE_REQUESTED };
@@ -241,7 +241,7 @@ test('an offer of a project that is gone is none for the other region, and ends'
   t.like(await look(), gone);
 });
 
-test('a note of the destination that is carried out after a later one changes nothing', async (t) => {
+test('a report of the destination that arrives after a later one changes nothing', async (t) => {
   const world = await offered(t);
   const message = migrationMessage(world.migration);
   const note = async (revision: number, eventsCopied: number, values: Partial<Migration>) => {
@@ -263,7 +263,7 @@ test('a note of the destination that is carried out after a later one changes no
   t.like(await note(0, 31, { state }), { state }, 'an older release has no revisions');
 });
 
-test('a barrier that is not confirmed leaves the attempt unfenced', async (t) => {
+test('an attempt is not fenced if its barrier is not confirmed', async (t) => {
   const world = await offered(t);
   const propagate = async () => {
     throw new Error('no registry');
@@ -278,7 +278,7 @@ test('a barrier that is not confirmed leaves the attempt unfenced', async (t) =>
   );
 });
 
-test('a cutover waits for indexes and removals, and does not begin for a project that is gone', async (t) => {
+test('a cutover waits for indexes and removals, and does not begin for a missing project', async (t) => {
   const building = [{ name: 'plan', place: 1, since: 1, state: 'building' as const }];
   const world = await offered(t, { propertyIndexes: building });
   const begin = () => beginCutover(world.attempt(1), fromEu(), world.dependencies);
@@ -293,7 +293,7 @@ test('a cutover waits for indexes and removals, and does not begin for a project
   t.like(migration, { id: migrationId, state: cancelled, failure: 'The project was deleted.' });
 });
 
-test('a migration is cancelled once, not during an attempt, and by the other region it concerns', async (t) => {
+test('a migration is cancelled once, not during an attempt, and only by its destination', async (t) => {
   const world = await offered(t);
   const cancel = async (call = fromEu()) =>
     await cancelOffer({ migrationId: world.migration._id, actor: '' }, call, world.dependencies);

@@ -17,13 +17,15 @@ const { MIGRATION_STATE_COPYING: copying } = MigrationState;
 const { MIGRATION_STATE_CANCELLED: cancelled, MIGRATION_STATE_FAILED: failed } = MigrationState;
 const calls = ['beginCutover', 'adoptProjectToken', 'propagate', 'commitCutover'] as const;
 
-/** What a process does, between two of which it may die. */
+/** The calls of a process after each of which it may die. */
 type Step = 'decide' | (typeof calls)[number];
 
-/** Called after a step that was done so many times; what it throws is what the process sees. */
+/**
+ * Called with the number of times that a step was done. The process sees an error that it throws.
+ */
 type After = (step: Step, times: number) => void;
 
-/** The same, with something that happens after each step. */
+/** Wraps the dependencies so that `after` is called after each step. */
 function observed(dependencies: WorkDependencies, after: After): WorkDependencies {
   const counts = new Map<Step, number>();
   const watch = <Args extends unknown[], Result>(
@@ -58,7 +60,7 @@ function observed(dependencies: WorkDependencies, after: After): WorkDependencie
   };
 }
 
-/** One process, which dies after a step. Answers whether it has. */
+/** One process, which dies after a step. Returns whether it has died. */
 async function runUntil(
   { us, dependencies }: TwoRegions,
   fence: number,
@@ -82,10 +84,10 @@ async function runUntil(
 }
 
 test.serial(
-  'whatever step a process dies after, the next one hands the project over, once',
+  'after the death of a process at any step, the next one completes the cutover once',
   async (t) => {
     const deaths: [Step, number][] = [
-      // After VERIFYING and the slot: CUTOVER, arrival, activation.
+      // After VERIFYING and the slot follow CUTOVER, arrival and activation.
       ...[3, 4, 5].map((times): [Step, number] => ['decide', times]),
       ...calls.map((step): [Step, number] => [step, 1]),
     ];
@@ -94,7 +96,7 @@ test.serial(
       const kill: After = (done, count) => {
         if (done === step && count === times) throw new Error('killed');
       };
-      // One that ends by itself, because a server does not answer in time, is followed by another.
+      // It ends by itself, because a server does not answer in time, and another one follows.
       const hasDied = await eventually(async () => {
         if (!(await runUntil(regions, 1, kill))) throw new Error('it has not died');
         return true;
@@ -109,7 +111,7 @@ test.serial(
   },
 );
 
-test.serial('where an answer of the source is lost, its call is repeated', async (t) => {
+test.serial('a call is repeated if the response of the source is lost', async (t) => {
   const regions = await twoRegions(t);
   let isLost = false;
   const lose: After = (step) => {
@@ -127,7 +129,7 @@ test.serial('where an answer of the source is lost, its call is repeated', async
 });
 
 test.serial(
-  'a process that was paused after it had let the project come changes nothing any more',
+  'a process that was paused after the arrival of the project cannot change anything any more',
   async (t) => {
     const regions = await twoRegions(t);
     const { dependencies, us } = regions;
@@ -145,14 +147,14 @@ test.serial(
     await paused.promise;
     t.false(await runUntil(regions, 2, () => {}));
     resumed.resolve();
-    // Refused by what the other process has done, or done without an effect.
+    // Refused because of the other process, or done without an effect.
     await Promise.allSettled([first]);
     await hasMoved(t, regions);
   },
 );
 
 test.serial(
-  'where the source ends the attempt, the arrival is taken back and tried again',
+  'if the source ends the attempt, the arrival is reverted and attempted again',
   async (t) => {
     const regions = await twoRegions(t);
     const { dependencies, us, eu } = regions;
@@ -181,7 +183,7 @@ test.serial(
 );
 
 test.serial(
-  'the source commits once every guard knows that the project has come; else it is tried again',
+  'the source commits only after every guard knows of the arrival; otherwise the attempt is repeated',
   async (t) => {
     const regions = await twoRegions(t);
     const { dependencies, us } = regions;
@@ -202,7 +204,7 @@ test.serial(
   },
 );
 
-test.serial('the events of the source are counted as the copy begins', async (t) => {
+test.serial('the events of the source are counted when the copy begins', async (t) => {
   const regions = await twoRegions(t);
   t.false(await runUntil(regions, 1, () => {}));
   await hasMoved(t, regions);
@@ -211,7 +213,7 @@ test.serial('the events of the source are counted as the copy begins', async (t)
   t.like(await regions.us.record(), { progress });
 });
 
-test.serial('a source that cannot count its events is copied all the same', async (t) => {
+test.serial('a source that cannot count its events is still copied', async (t) => {
   const regions = await twoRegions(t);
   const client = regions.dependencies.regions.get('us');
   if (client === undefined) throw new TypeError('no client');
@@ -229,7 +231,7 @@ test.serial('a source that cannot count its events is copied all the same', asyn
   t.is(record?.progress.eventsTotal, undefined);
 });
 
-test.serial('a source that sends another project replaces none', async (t) => {
+test.serial('a source that sends a different project replaces no project', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, eu } = regions;
   const projects = eu.db.collection<ProjectDocument>('projects');
@@ -249,7 +251,7 @@ test.serial('a source that sends another project replaces none', async (t) => {
 });
 
 test.serial(
-  'what is damaged after it was compared is mended before the project is in use',
+  'damage after the first comparison is repaired before the project is in use',
   async (t) => {
     const { dependencies, us, eu } = await twoRegions(t);
     const events = eu.db.collection('captured_events');
@@ -271,7 +273,7 @@ test.serial(
   },
 );
 
-test.serial('an index that was chosen last is there when the project is in use', async (t) => {
+test.serial('an index that was chosen last exists when the project is in use', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const client = dependencies.regions.get('us');
@@ -288,7 +290,7 @@ test.serial('an index that was chosen last is there when the project is in use',
   t.true(await eu.db.collection('captured_events').indexExists('by_x5'));
 });
 
-test.serial('a cancelled migration leaves neither events nor a slot nor a token', async (t) => {
+test.serial('a cancelled migration leaves no events, slot or token', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu, tokens } = regions;
   const { _id: migrationId } = us.migration;
@@ -311,7 +313,7 @@ test.serial('a cancelled migration leaves neither events nor a slot nor a token'
 });
 
 test.serial(
-  'a cancelled migration of a project that was here before keeps its token, and brings none any more',
+  'a cancelled migration of a project with an earlier stay keeps its token, and brings no new one',
   async (t) => {
     const regions = await twoRegions(t);
     const { dependencies, us, eu, tokens, ended } = regions;
@@ -348,7 +350,7 @@ test.serial(
 );
 
 test.serial(
-  'a migration fails where the destination has no room, and goes on when it has',
+  'a migration fails if the destination has no slot, and continues when it has one',
   async (t) => {
     const regions = await twoRegions(t, { limit: 1 });
     const { us, eu } = regions;
@@ -371,7 +373,7 @@ test.serial(
 );
 
 test.serial(
-  'a plan that loses migrations after the slot was taken keeps the project at the source',
+  'the project stays at the source if the plan loses migrations after the slot was reserved',
   async (t) => {
     const regions = await twoRegions(t);
     const { dependencies, eu } = regions;

@@ -13,7 +13,7 @@ const { PROJECT_STATE_ACTIVE: active, PROJECT_STATE_DELETED: deleted } = Project
 const { PROJECT_STATE_MIGRATING: migrating, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
 const signal = () => AbortSignal.timeout(600_000);
 
-test('only while a project is here do removals, retention and index builds change its events', async (t) => {
+test('removals, retention and index builds change the events of a project only while it is here', async (t) => {
   const world = await testWorld(t);
   const { db, eventDeletions, indexes } = world;
   const projects = db.collection<ProjectDocument>('projects');

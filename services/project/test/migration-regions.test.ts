@@ -7,7 +7,7 @@ import { migrationCollection } from '../store/migrations.ts';
 import { fromEu, fromRegion, offered } from './migration-support.ts';
 import { refusalOf } from './support.ts';
 
-test('of two other regions, the one without the migration reads neither events nor the project', async (t) => {
+test('a third region can read neither events nor the project', async (t) => {
   const { migration, migrations, db, ...world } = await offered(t);
   const { _id: migrationId, projectId } = migration;
   const dependencies = { ...world.dependencies, estimateEvents: createEventEstimate(db) };
@@ -33,7 +33,7 @@ test('of two other regions, the one without the migration reads neither events n
   }
 });
 
-test('after a migration its events are compared, and read no more', async (t) => {
+test('after a migration its events can be compared, but not read', async (t) => {
   const { migration, migrations, db } = await offered(t);
   const { _id: migrationId, projectId } = migration;
   const state = MigrationState.MIGRATION_STATE_DONE;

@@ -17,7 +17,7 @@ import { refusalOf, type TestKey, testWorld } from './support.ts';
 const { MIGRATION_STATE_REQUESTED: requested, MIGRATION_STATE_CANCELLED: cancelled } =
   MigrationState;
 
-/** An admin of `us` on a plan with migrations, and the other region, which `onAsked` waits in. */
+/** An admin of `us` on a plan with migrations, and the other region, which waits in `onAsked`. */
 async function regions(t: ExecutionContext, onAsked: () => void) {
   const world = await testWorld(t);
   const key = world.key();
@@ -60,7 +60,7 @@ async function regions(t: ExecutionContext, onAsked: () => void) {
 
 type Regions = Awaited<ReturnType<typeof regions>>;
 
-/** A call as it is admitted: with a permit. */
+/** An admitted call, with a permit. */
 async function admitted(
   { world, dependencies }: Regions,
   key: TestKey,
@@ -89,7 +89,7 @@ const handlers = {
 };
 
 for (const [name, handle] of Object.entries(handlers)) {
-  test(`${name} holds no permit while it asks the other region, and one when it decides`, async (t) => {
+  test(`${name} holds no permit while it calls the other region, and one when it decides`, async (t) => {
     let heldThen = -1;
     const world: Regions = await regions(t, () => {
       heldThen = world.permits.held;
@@ -99,7 +99,7 @@ for (const [name, handle] of Object.entries(handlers)) {
     t.deepEqual(world.permits, { taken: 2, held: 0 });
   });
 
-  test(`${name} decides nothing for an account that has lost its access meanwhile`, async (t) => {
+  test(`${name} changes nothing for an account that has lost its access meanwhile`, async (t) => {
     const world: Regions = await regions(t, () =>
       world.world.leave(world.key, world.organizationId),
     );
@@ -109,13 +109,13 @@ for (const [name, handle] of Object.entries(handlers)) {
   });
 }
 
-test('RequestMigration decides nothing in an organization by the rights of another one', async (t) => {
+test('RequestMigration changes nothing in an organization with the access to another one', async (t) => {
   let asked = 0;
   const world: Regions = await regions(t, () => {
     asked++;
   });
   const { access } = world.dependencies;
-  // The project moved during the call to the region, and comes back before it is decided.
+  // The project moves during the call to the region, and comes back before the decision.
   const permit: typeof access.permit = async (question, signal) => {
     const answer = await access.permit(question, signal);
     const project = answer.allowed ? answer.facts.project : undefined;
@@ -128,7 +128,7 @@ test('RequestMigration decides nothing in an organization by the rights of anoth
   t.is(asked, 2);
 });
 
-test('AcceptMigration is refused where the source has ended the offer, and says why', async (t) => {
+test('AcceptMigration is refused with the reason if the source has ended the offer', async (t) => {
   const world: Regions = await regions(t, () => {});
   Object.assign(world.offer, {
     state: MigrationState.MIGRATION_STATE_CANCELLED,
@@ -141,7 +141,7 @@ test('AcceptMigration is refused where the source has ended the offer, and says 
   t.is(await world.world.migrations.hasOpen(AbortSignal.timeout(600_000)), false);
 });
 
-test('RequestMigration ends the offer of an organization that has the project no longer', async (t) => {
+test('RequestMigration ends the offer of an organization that no longer has the project', async (t) => {
   const world: Regions = await regions(t, () => {});
   const { key, organizationId, projectId } = world;
   const records = migrationCollection(world.world.db);

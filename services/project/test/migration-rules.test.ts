@@ -24,7 +24,7 @@ const { PROJECT_STATE_DELETED: deleted } = ProjectState;
 const organizationId = 'org_eu_1';
 const migrationId = 'mig_us_1';
 
-/** The reason of a refusal; '' where there is none. */
+/** The reason of a refusal; '' if there is none. */
 function reasonOf(act: () => unknown): string {
   try {
     act();
@@ -43,7 +43,7 @@ const destinations: [region: string, organizationId: string, reason: string][] =
   ['eu', 'no id', 'ORGANIZATION_NOT_FOUND'],
 ];
 
-test('a migration leads to an organization of another region that this one knows', (t) => {
+test('the destination of a migration is an organization of another known region', (t) => {
   for (const [destinationRegion, destinationOrganizationId, reason] of destinations) {
     const to = { destinationRegion, destinationOrganizationId };
     const refusal = reasonOf(() => requireDestination({ region: 'us', known: ['eu'] }, to));
@@ -109,7 +109,7 @@ const plans: {
   },
 ];
 
-test('a migration needs a plan that has them and a slot; one that is taken back only a slot', (t) => {
+test('a migration needs a plan with migrations and a slot; a rollback only needs a slot', (t) => {
   for (const { what, slots, migrations, room, roomOnAnyPlan } of plans) {
     t.is(
       reasonOf(() => requireMigrations(organizationId, slots)),
@@ -129,11 +129,11 @@ test('a migration needs a plan that has them and a slot; one that is taken back 
   }
 });
 
-test('the time of a copy is a whole number of seconds, and none for no events', (t) => {
+test('the estimated time of a copy is in whole seconds, and 0 without events', (t) => {
   t.deepEqual([0, 1, 5_000, 5_001].map(copySeconds), [0, 1, 1, 2]);
 });
 
-test('the destination gives an attempt up before the source ends it, and captures wait for both', (t) => {
+test('the destination ends an attempt before the source does, and captures wait longer than both', (t) => {
   t.true(attemptMsMax < holdMsMax);
   t.true(holdMsMax <= captureWaitMsMax);
 });
@@ -163,7 +163,7 @@ test('a project arrives with its settings, indexes and generation, in its new or
   t.false('propertyIndexes' in bare || 'eventGeneration' in bare);
 });
 
-test('a project that another region sends keeps the rules of this one', (t) => {
+test('a project that another region sends must meet the rules of this one', (t) => {
   t.is(requireSound(given), given);
   const { settings } = given;
   const [index] = given.propertyIndexes ?? [];
@@ -195,7 +195,7 @@ test('a project that another region sends keeps the rules of this one', (t) => {
   }
 });
 
-test('a migration that another region offers is named by the rules of this one', (t) => {
+test('an offer of another region must meet the rules of this one', (t) => {
   const offer = Migration.fromPartial({
     ...{ projectId: newId('prj'), projectName: 'Shop', requesterAccountId: newId('acc') },
     ...{ sourceOrganizationId: newId('org_eu'), destinationOrganizationId: newId('org_us') },
@@ -214,7 +214,7 @@ test('a migration that another region offers is named by the rules of this one',
   }
 });
 
-test('the revision of a project that comes back is larger than those that both regions have used', (t) => {
+test('the revision of a project that comes back is larger than all that both regions have used', (t) => {
   const displaced: ProjectDocument = {
     ...{ ...given, state: migrated, revision: 11 },
     migratedTo: { region: 'us', organizationId: 'org_us_1' },
@@ -233,7 +233,7 @@ const begun = {
   ...{ destinationOrganizationId: organizationId, requesterAccountId: 'acc_1', requestTime: now },
 };
 
-test('a record belongs to the organization that its side has, and begins with nothing done', (t) => {
+test('a new record belongs to the organization of its side, and has no progress', (t) => {
   const state = requested;
   const source = newMigration({ ...begun, side: 'source', state, eventsTotal: 5 });
   t.like(source, { organizationId: 'org_us_1', isOpen: true, attempt: 0, revision: 1 });
@@ -243,7 +243,7 @@ test('a record belongs to the organization that its side has, and begins with no
   t.deepEqual(other.progress, {});
 });
 
-test('the destination takes over what migrates and from whom, and nothing else that the source says', (t) => {
+test('the destination takes only the project and its source from the offer', (t) => {
   const source = newMigration({ ...begun, side: 'source', state: requested, eventsTotal: 5 });
   const offer: Migration = {
     ...migrationMessage(source),
@@ -257,7 +257,7 @@ test('the destination takes over what migrates and from whom, and nothing else t
   });
 });
 
-test('a project that is deleted arrives as one that is not in use', (t) => {
+test('a deleted project arrives as inactive', (t) => {
   const from = { ...given, state: deleted };
   t.is(
     arrivedProject(from, { organizationId, migrationId, displaced: undefined, now }).state,
@@ -272,7 +272,7 @@ const places: EventPlace[] = [-5, 0, 7].flatMap((timeMs) =>
   [...uuids, Buffer.alloc(16, 0xff)].map((uuid) => ({ timeMs, uuid })),
 );
 
-test('the range of one place holds this place, and no other', (t) => {
+test('a one-event range contains only its place', (t) => {
   for (const place of places) {
     const range = rangeOfOne(place);
     t.deepEqual(

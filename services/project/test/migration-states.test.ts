@@ -39,7 +39,7 @@ const expected: Record<MigrationSide, Record<string, string>> = {
 };
 
 for (const side of ['source', 'destination'] as const) {
-  test(`a record of the ${side} changes its state as the table says, and not otherwise`, (t) => {
+  test(`a record of the ${side} makes only the state changes of the table`, (t) => {
     for (const from of states) {
       const next = states.filter((to) => mayBecome(side, from, to)).map(name);
       t.is(next.join(' '), expected[side][name(from)] ?? 'unknown', name(from));
@@ -51,7 +51,7 @@ for (const side of ['source', 'destination'] as const) {
   });
 }
 
-test('what is done or cancelled stays so; what has failed goes on by a retry alone', (t) => {
+test('DONE and CANCELLED are final; FAILED continues only by a retry', (t) => {
   t.deepEqual(states.filter(isOver).map(name), ['DONE', 'CANCELLED']);
   t.deepEqual(states.filter(isFinished).map(name), ['DONE', 'CANCELLED', 'FAILED']);
 });

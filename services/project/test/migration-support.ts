@@ -31,7 +31,7 @@ export function fromRegion(name: string, signal = AbortSignal.timeout(600_000)):
   };
 }
 
-/** A project of `us`, of which `eu` has copied all but the last changes. */
+/** A project of `us`, of which `eu` has copied everything except the last changes. */
 export type Offered = World & {
   dependencies: CutoverDependencies & OfferDependencies;
   migration: MigrationDocument;

@@ -28,7 +28,7 @@ function keyOf(accountId: string, values: Partial<LiveKey> = {}): LiveKey {
 
 const keysOf = ({ keys }: Concerned) => keys.map(({ projectIds }) => projectIds);
 
-test('a member of one organization only loses or gains access, with its level there', (t) => {
+test('a member of only one organization loses or gains access, with its level there', (t) => {
   const { losing, gaining } = accessChanges(move, { people, keys: [] });
   t.deepEqual(losing.people, [people[1]]);
   t.deepEqual(gaining.people, [people[2]]);
@@ -37,7 +37,7 @@ test('a member of one organization only loses or gains access, with its level th
 type Row = {
   key: string;
   values?: Partial<LiveKey>;
-  /** By owner: what is lost and what is gained. */
+  /** Lost and gained access, by owner. */
   source: [unknown, unknown];
   there: [unknown, unknown];
   both: [unknown, unknown];
@@ -116,7 +116,7 @@ const rows: Row[] = [
 ];
 
 for (const { key, values, ...expected } of rows) {
-  test(`${key} loses and gains what its owner and its restrictions make it`, (t) => {
+  test(`${key} loses and gains access by its owner and its restrictions`, (t) => {
     for (const owner of ['source', 'there', 'both'] as const) {
       const access = { people, keys: [keyOf(`acc_${owner}`, values)] };
       const { losing, gaining } = accessChanges(move, access);
@@ -125,7 +125,7 @@ for (const { key, values, ...expected } of rows) {
   });
 }
 
-test('a move to where the projects are changes nobody’s access', (t) => {
+test('a move to the same organization changes no access', (t) => {
   const stays = { ...move, destinationId: 'org_source' };
   const inSource = [person('acc_1', LEVEL_ADMIN, LEVEL_ADMIN)];
   const keys = rows.map(({ values }) => keyOf('acc_1', values));
@@ -166,7 +166,7 @@ test('for keys of other accounts only owner and number are returned; lists have 
   t.deepEqual([reported.otherKeyCount, reported.otherOwnerCount], [2_398, 1_199]);
 });
 
-/** Whether the guard would let a key do anything with a project that this organization owns. */
+/** Whether the guard would let a key access a project that this organization owns. */
 function mayAnything(key: LiveKey, projectId: string, organizationId: string, level: Level) {
   const fact = { ...key, expireTime: undefined, disabled: false };
   const state = ProjectState.PROJECT_STATE_ACTIVE;
@@ -179,7 +179,7 @@ function mayAnything(key: LiveKey, projectId: string, organizationId: string, le
   );
 }
 
-test('a key loses and gains exactly those projects of which the guard’s own rule says so', (t) => {
+test('a key loses and gains exactly the projects that the guard’s own rule determines', (t) => {
   const someOf = (...all: string[]) => fc.subarray(all);
   const keys = fc.record({
     scopes: someOf(
@@ -223,7 +223,7 @@ test('a key loses and gains exactly those projects of which the guard’s own ru
   );
 });
 
-test('what a key names beside the move is not kept', (t) => {
+test('restrictions of a key that do not concern the move are dropped', (t) => {
   const many = (prefix: string) => Array.from({ length: 100 }, (_, index) => `${prefix}_${index}`);
   const key = keyOf('acc_1', {
     scopes: ['project:write', 'billing:read'],

@@ -39,7 +39,7 @@ const rows: Row[] = [
   { title: 'a move of the last project', sourceCount: 1, expected: ['LAST_PROJECT'] },
   { title: 'an undo that takes the last project', sourceCount: 1, kept: 0, expected: [] },
   {
-    title: 'a move to where the last project is already',
+    title: 'a move of the last project to its own organization',
     sourceCount: 1,
     destination: { _id: us, limit: 1 },
     expected: ['ALREADY_THERE'],
@@ -85,7 +85,7 @@ const rows: Row[] = [
     expected: [],
   },
   {
-    title: 'a batch of which each alone might go, but not all',
+    title: 'a batch whose projects could move alone, but not together',
     states: two,
     sourceCount: 2,
     destination: { limit: 2, count: 1 },
@@ -99,7 +99,7 @@ const rows: Row[] = [
     expected: ['PROJECT_NOT_ACTIVE', 'PROJECT_NOT_ACTIVE'],
   },
   {
-    title: 'a batch to where it is',
+    title: 'a batch to its own organization',
     states: two,
     sourceCount: 2,
     destination: { _id: us, count: 2, limit: 2 },
@@ -119,7 +119,7 @@ for (const { title, states = [PROJECT_STATE_ACTIVE], sourceCount, kept = 1, ...r
   });
 }
 
-test('a refused move has the first reason, all violations, and the quota beside them', (t) => {
+test('a refused move has the first reason, all violations, and the quota', (t) => {
   const violated = violatedMoveRules({
     projects: projectsIn(PROJECT_STATE_ACTIVE),
     source: { _id: us, count: 1 },
@@ -153,7 +153,7 @@ test('each project that is not active is listed by its id', (t) => {
   );
 });
 
-test('the region is determined by the id, and an invalid organization id does not exist', (t) => {
+test('the region is determined by the id; an organization with an invalid id does not exist', (t) => {
   t.notThrows(() => requireSameRegion(us, alsoUs));
   t.is(
     reason(() => requireSameRegion(us, eu)),

@@ -41,7 +41,7 @@ async function refusedMove(world: World, key: TestKey, wanted: Wanted) {
   };
 }
 
-test('who may not create projects in the destination of a planned move has nothing read of it', async (t) => {
+test('a planned move reads no access of a destination in which the caller may not create projects', async (t) => {
   const world = await testWorld(t);
   const [ada, bob] = [world.key(), world.key()];
   const [from, foreign] = [await world.organization(ada), await world.organization(bob)];
@@ -56,7 +56,7 @@ test('who may not create projects in the destination of a planned move has nothi
   t.is(reads, 0);
 });
 
-test('what a planned move still reads ends with the call', async (t) => {
+test('reads of a planned move end with the call', async (t) => {
   const world = await testWorld(t);
   const ada = world.key();
   const [from, to] = [await world.organization(ada), await world.organization(ada)];
@@ -98,7 +98,7 @@ test('a move changes owner and both counts and emits its event atomically', asyn
   ]);
 });
 
-test('a move is refused by region before anything is said of the destination', async (t) => {
+test('a move to another region is refused before anything about the destination is revealed', async (t) => {
   const world = await testWorld(t);
   const [owner, stranger] = [world.key(), world.key()];
   const { projectId } = await world.organization(owner);
@@ -110,7 +110,7 @@ test('a move is refused by region before anything is said of the destination', a
   t.is(hidden.details.resourceInfo?.resourceName, foreign.id);
 });
 
-test('a move needs a key that reaches both, and what creating needs in the destination', async (t) => {
+test('a move needs a key that reaches both organizations, and permission to create in the destination', async (t) => {
   const world = await testWorld(t);
   const [owner, other] = [world.key(), world.key()];
   const source = await world.organization(owner);
@@ -145,7 +145,7 @@ test('all violated state rules are reported together, and nothing changes', asyn
   t.deepEqual(await world.events('moved'), []);
 });
 
-test('a destination that is not ready, or closed, gets nothing', async (t) => {
+test('a destination that is not ready, or is closed, gets no project', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id, projectId } = await world.organization(owner);
@@ -160,7 +160,7 @@ test('a destination that is not ready, or closed, gets nothing', async (t) => {
   t.is(reason, 'ORGANIZATION_NOT_FOUND');
 });
 
-test('a move holds to the etag', async (t) => {
+test('a move checks the etag', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { projectId } = await world.organization(owner);
@@ -213,7 +213,7 @@ test('concurrent moves never take the last project, and never exceed the limit',
   }
 });
 
-test('two moves of one project at once happen one after the other', async (t) => {
+test('two concurrent moves of one project happen one after the other', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const source = await world.organization(owner);
@@ -239,7 +239,7 @@ test('a caller without access to the new owner gets PROJECT_NOT_FOUND after a mo
   t.is(reasonName(error.reason), 'PROJECT_NOT_FOUND');
 });
 
-test('one request_id moves once, also when both calls run at once', async (t) => {
+test('one request_id moves once, even if both calls run concurrently', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const source = await world.organization(owner);
@@ -252,7 +252,7 @@ test('one request_id moves once, also when both calls run at once', async (t) =>
   t.is((await world.events('moved')).length, 1);
 });
 
-test('destinations are the caller’s other organizations of the region, with what is in the way', async (t) => {
+test('destinations are the caller’s other organizations of the region, with their blockers', async (t) => {
   const world = await testWorld(t);
   const [owner, other] = [world.key(), world.key()];
   const source = await world.organization(owner);

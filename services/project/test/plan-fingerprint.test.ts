@@ -67,12 +67,12 @@ const rows: Row[] = [
     changed: ['move'],
   },
   {
-    what: 'a project less',
+    what: 'one project fewer',
     now: { ...outcome, projects: outcome.projects.slice(1) },
     changed: ['move'],
   },
   {
-    what: 'a project that was away and is back',
+    what: 'a project that went away and came back',
     now: {
       ...outcome,
       projects: [{ _id: 'prj_1', moveId: 'mov_9' }, ...outcome.projects.slice(1)],
@@ -80,12 +80,12 @@ const rows: Row[] = [
     changed: ['move'],
   },
   {
-    what: 'a refusal less',
+    what: 'one refusal fewer',
     now: { ...outcome, refusals: [limit(3, 3)] },
     changed: ['refusals'],
   },
   {
-    what: 'a refusal more',
+    what: 'one more refusal',
     now: {
       ...outcome,
       refusals: [...outcome.refusals, errors.projectNotActive({ projectId: 'prj_1', state })],
@@ -93,7 +93,7 @@ const rows: Row[] = [
     changed: ['refusals'],
   },
   {
-    what: 'a member more that loses access, and one less that gains it',
+    what: 'one more member that loses access, and one fewer that gains it',
     now: withChanges({
       losing: { ...losing, people: [...losing.people, person('acc_4')] },
       gaining: { ...gaining, people: [] },
@@ -106,7 +106,7 @@ const rows: Row[] = [
     changed: ['losing_keys'],
   },
   {
-    what: 'a key that gains one project less',
+    what: 'a key that gains one project fewer',
     now: withChanges({ gaining: { ...gaining, keys: [keyOf('key_3', ['prj_1'])] } }),
     changed: ['gaining_keys'],
   },
@@ -129,7 +129,7 @@ for (const { what, now, changed } of rows) {
   });
 }
 
-test('what never was a fingerprint is one of another plan', (t) => {
+test('an invalid fingerprint counts as that of another plan', (t) => {
   for (const strange of [
     '0',
     '-----',
@@ -140,11 +140,11 @@ test('what never was a fingerprint is one of another plan', (t) => {
   }
 });
 
-test('a fingerprint has the shape that requests demand', (t) => {
+test('a fingerprint has the format that requests require', (t) => {
   t.regex(planFingerprint(outcome), /^[0-9a-f-]{1,128}$/);
 });
 
-test('losing and gaining are not exchanged: each has its own digest', (t) => {
+test('lost and gained access have separate digests', (t) => {
   const exchanged = withChanges({ losing: gaining, gaining: losing });
   t.deepEqual(
     planChanges(planFingerprint(outcome), exchanged).map(({ what }) => what),

@@ -36,7 +36,7 @@ test('a state of an index that a newer release has stored is shown as unspecifie
   t.deepEqual(message.propertyIndexes, [{ name: 'plan', state: unspecified }]);
 });
 
-test('a property that is chosen gets a free place, and one that stays keeps its own', (t) => {
+test('a newly chosen property gets a free place, and the others keep theirs', (t) => {
   const first = chooseIndexes([], ['plan', 'a.b'], 1);
   t.deepEqual(first, [building('plan', 2), building('a.b', 3)]);
   t.deepEqual(chooseIndexes([ready('plan', 2)], ['color', 'plan'], 5), [
@@ -45,21 +45,21 @@ test('a property that is chosen gets a free place, and one that stays keeps its 
   ]);
 });
 
-test('a property that is left out keeps its place until its values are removed', (t) => {
+test('a deselected property keeps its place until its values are removed', (t) => {
   const removing = { ...ready('plan', 2), state: 'removing' as const, since: 5 };
   t.deepEqual(chooseIndexes([ready('plan', 2)], [], 5), [removing]);
   t.deepEqual(chooseIndexes([removing], ['plan'], 6), [removing, building('plan', 3, 6)]);
   t.deepEqual(writtenIndexes([removing, building('plan', 3)]), [building('plan', 3)]);
 });
 
-test('a change waits where all places are taken, also by values that are being removed', (t) => {
+test('a change is refused while all places are taken, even by values that are being removed', (t) => {
   const names = Array.from({ length: chosenMax }, (_, index) => `p${index}`);
   const full = chooseIndexes([], names, 1);
   const others = [...names.slice(1), 'other'];
   t.is(reasonName(refusalBy(() => chooseIndexes(full, others, 2)).reason), 'REQUEST_IN_PROGRESS');
 });
 
-test('what is indexed in every project cannot be chosen', (t) => {
+test('properties that are indexed in every project cannot be chosen', (t) => {
   const refused = refusalBy(() => checkChosen(['plan', '$host'], 'settings.indexed_properties'));
   t.is(refused.details.badRequest?.[0]?.field, 'settings.indexed_properties[1]');
 });
@@ -76,7 +76,7 @@ test('captures write the scalars of the properties that their project indexes', 
   );
 });
 
-test('a read whose index is given up meanwhile is repeated without it', async (t) => {
+test('a read whose index is removed meanwhile is repeated without it', async (t) => {
   const capture = { appUrls: [], anonymizeIps: false, indexedProperties: [building('plan', 2)] };
   const caller = { kind: 'key', project: { id: 'prj', fact: { capture } } };
   const call = { caller, signal: AbortSignal.timeout(600_000) } as unknown as Call;

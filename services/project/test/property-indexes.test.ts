@@ -42,7 +42,7 @@ async function capture({ world, projectId }: Chosen, plans: readonly unknown[], 
   await insert(world.captured, projectId, batch);
 }
 
-/** Runs the loop's turn as a process of its own. */
+/** Runs one turn of the loop as a separate process. */
 async function build({ world }: Chosen, owner = 'one'): Promise<void> {
   const registry = { awaitBarrier: async () => ({ guards: 0, durationMs: 0 }) as never };
   await buildDue({ ...world, registry, owner, log: silentLogger() }, within());
@@ -53,7 +53,7 @@ async function indexesOf({ world, projectId }: Chosen) {
   return found?.propertyIndexes ?? [];
 }
 
-/** How many events with this plan are found by the indexes that are ready. */
+/** Counts the events with this plan by the indexes that are ready. */
 async function countByIndex(
   { world, projectId }: Chosen,
   plan: unknown,
@@ -69,7 +69,7 @@ async function countByIndex(
 const cycle = (count: number, ...plans: unknown[]) =>
   Array.from({ length: count }, (_, index) => plans[index % plans.length]);
 
-test('an index that is ready finds the events from before it was chosen, and those since', async (t) => {
+test('a ready index finds the events from before its choice, and later ones', async (t) => {
   const chosen = await project(t);
   await capture(chosen, cycle(600, 'free', 'scale', null, { deep: 1 }));
   await chosen.choose('plan');
@@ -85,7 +85,7 @@ test('an index that is ready finds the events from before it was chosen, and tho
   t.is(await chosen.world.db.collection('captured_events').countDocuments(indexed), 458);
 });
 
-test('a property that is left out frees its place only when no event has its values', async (t) => {
+test('a deselected property frees its place only when no event has its values', async (t) => {
   const chosen = await project(t);
   await chosen.choose('plan');
   await capture(chosen, cycle(600, 'free'), placesWith([{ name: 'plan', place }]));
@@ -104,7 +104,7 @@ test('a property that is left out frees its place only when no event has its val
   t.like((await indexesOf(chosen))[1], { name: 'plan', place, state: 'building' });
 });
 
-test('processes that build at the same time make an index that misses nothing', async (t) => {
+test('concurrent builds by several processes make a complete index', async (t) => {
   const chosen = await project(t);
   await capture(chosen, cycle(900, 'free', 'scale'));
   await chosen.choose('plan');
@@ -114,7 +114,7 @@ test('processes that build at the same time make an index that misses nothing', 
   t.is(await countByIndex(chosen, 'scale'), 450);
 });
 
-test('a process that was paused writes no value to a place that is another property’s now', async (t) => {
+test('a process that was paused writes no value to a place that now belongs to another property', async (t) => {
   const chosen = await project(t);
   const { world, projectId } = chosen;
   await capture(chosen, cycle(400, 'free'));
@@ -138,7 +138,7 @@ test('a process that was paused writes no value to a place that is another prope
   t.is(await events.countDocuments({ '_id.project': projectId, [field]: { $exists: true } }), 0);
 });
 
-test('what a process has filled is not filled again by the one that goes on', async (t) => {
+test('values that one process has written are not written again by the next one', async (t) => {
   const chosen = await project(t);
   const { world } = chosen;
   await capture(chosen, cycle(600, 'free'));
@@ -152,7 +152,7 @@ test('what a process has filled is not filled again by the one that goes on', as
   const filled = { [field]: 'free' };
   const before = await events.countDocuments(filled);
   t.true(before > 0 && before < 600);
-  // What is changed here shows whether it is written again.
+  // A changed value shows whether it is written again.
   await events.updateMany(filled, { $set: { [field]: 'kept' } });
   await world.db.collection('property_index_work').updateMany({}, { $set: { until: new Date(0) } });
   await build(chosen, 'next');
@@ -160,7 +160,7 @@ test('what a process has filled is not filled again by the one that goes on', as
   t.is(await events.countDocuments(filled), 600 - before);
 });
 
-test('a purge forgets the work on the project’s indexes', async (t) => {
+test('a purge removes the work documents of the project’s indexes', async (t) => {
   const chosen = await project(t);
   await chosen.choose('plan');
   await build(chosen);

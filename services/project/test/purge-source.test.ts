@@ -21,14 +21,14 @@ import { fromRegion } from './migration-support.ts';
 import { dayMs, deletionOf, eventCount, migratedProject, withIndex } from './purge-support.ts';
 import { refusalOf } from './support.ts';
 
-test('what the other region has byte by byte is removed, and both records say when', async (t) => {
+test('events that the other region has byte by byte are removed, and both records have the time', async (t) => {
   const world = await migratedProject(t);
   t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
   const [here, there] = await world.purgeTimes();
   t.true(here instanceof Date && there instanceof Date);
 });
 
-test('one event that the other region lost, or has otherwise, keeps all of them', async (t) => {
+test('one event that the other region lost or changed prevents the whole purge', async (t) => {
   const world = await migratedProject(t);
   const { events, filter } = withIndex(world.eu, 3, 4);
   await events.deleteMany(filter);
@@ -38,7 +38,7 @@ test('one event that the other region lost, or has otherwise, keeps all of them'
   t.deepEqual(await world.purgeTimes(), [undefined, undefined]);
 });
 
-test('an event with another byte there keeps all of them', async (t) => {
+test('one different byte in the other region prevents the whole purge', async (t) => {
   const world = await migratedProject(t);
   const { events, filter } = withIndex(world.eu, 3);
   await events.updateOne(filter, { $set: { distinctId: 'adb' } });
@@ -47,7 +47,7 @@ test('an event with another byte there keeps all of them', async (t) => {
   t.is(left, eventCount);
 });
 
-test('a deletion there explains what it covers, and nothing else', async (t) => {
+test('a deletion there explains only the events that it covers', async (t) => {
   const world = await migratedProject(t);
   const { events, filter } = withIndex(world.eu, 3, 4);
   await events.deleteMany(filter);
@@ -62,7 +62,7 @@ test('a deletion there explains what it covers, and nothing else', async (t) => 
   t.is((await world.purge()).left, 0);
 });
 
-test('the record of a deletion there does not end before the purge, and does after it', async (t) => {
+test('the record of a deletion there does not expire before the purge, but after it', async (t) => {
   const world = await migratedProject(t);
   const { db, eventDeletions } = world.eu;
   const deletions = db.collection<EventDeletionDocument>('event_deletions');
@@ -83,7 +83,7 @@ test('the record of a deletion there does not end before the purge, and does aft
   t.is(project?.cameBy, undefined);
 });
 
-test('what a region has kept for an earlier source ends with its own copy', async (t) => {
+test('deletions that a region keeps for an earlier source expire after its own copy is purged', async (t) => {
   const world = await migratedProject(t);
   const { db } = world.us;
   const [finishTime, cameBy] = [new Date(), newId('mig_us')];
@@ -98,7 +98,7 @@ test('what a region has kept for an earlier source ends with its own copy', asyn
   t.like(await deletions.findOne(), { finishTime, keptFinishTime: undefined });
 });
 
-test('a purge that is noted of another migration lets no deletion end', async (t) => {
+test('a reported purge of another migration does not let deletions expire', async (t) => {
   const world = await migratedProject(t);
   const { db } = world.eu;
   const { projectId } = world;
@@ -113,7 +113,7 @@ test('a purge that is noted of another migration lets no deletion end', async (t
   t.like(await deletions.findOne(), { finishTime: undefined, keptFinishTime });
 });
 
-test('values of chosen properties are no difference; those of every project are', async (t) => {
+test('values of chosen properties are not compared; those that every project indexes are', async (t) => {
   const world = await migratedProject(t);
   const { events } = withIndex(world.eu);
   const { name, place } = { name: 'plan', place: 2 };
@@ -124,14 +124,14 @@ test('values of chosen properties are no difference; those of every project are'
   t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
 });
 
-test('a host that is indexed otherwise is a difference', async (t) => {
+test('a different indexed host is a difference', async (t) => {
   const world = await migratedProject(t);
   const { events, filter } = withIndex(world.eu, 1);
   await events.updateOne(filter, { $set: { x0: 'app.example.com' } });
   t.regex((await world.purge()).failure ?? '', /^1 event\(s\) differ/);
 });
 
-test('what the retention of the other region has removed is no loss, whatever its setting is now', async (t) => {
+test('events removed by the other region’s retention are not lost, whatever its present setting', async (t) => {
   const world = await migratedProject(t);
   const { db } = world.eu;
   const retention = createRetentionStore(db);
@@ -160,7 +160,7 @@ test('what the retention of the other region has removed is no loss, whatever it
   t.deepEqual(await world.purge(), { failure: undefined, left: 0 });
 });
 
-test('an event that is older than the other region keeps, and that nothing has removed, is lost', async (t) => {
+test('a missing event beyond the other region’s retention counts as lost if nothing has removed it', async (t) => {
   const world = await migratedProject(t);
   const projects = world.eu.db.collection<ProjectDocument>('projects');
   await projects.updateOne({}, { $set: { 'settings.retentionDays': 10 } });
@@ -169,7 +169,7 @@ test('an event that is older than the other region keeps, and that nothing has r
   t.regex((await world.purge()).failure ?? '', /^1 event\(s\) are not in/);
 });
 
-test('of all that was captured there since before an event of the future no more is read than compared', async (t) => {
+test('a comparison reads a bounded number of later captures, even before an event dated in the future', async (t) => {
   const world = await migratedProject(t);
   const { us, eu, projectId, client } = world;
   const future = captured({ index: eventCount, plan: 'free' }, dayMs);
@@ -187,7 +187,7 @@ test('of all that was captured there since before an event of the future no more
   t.is(Math.max(...counts), 1_001);
 });
 
-test('ranges are compared several in a call, and only one that differs by its events', async (t) => {
+test('one call compares several ranges, and only those that differ are compared by event', async (t) => {
   const world = await migratedProject(t);
   const { us, eu, projectId, client } = world;
   const more = Array.from({ length: 2_400 }, (_, index) => captured({ index: -1 }, 1 + index));
@@ -203,7 +203,7 @@ test('ranges are compared several in a call, and only one that differs by its ev
   t.deepEqual(asked, [3, 1_000]);
 });
 
-test('a purge is given up where the other region does not answer, or refuses', async (t) => {
+test('a purge ends if the other region does not answer, or refuses', async (t) => {
   const world = await migratedProject(t);
   const describeGone = async () => {
     throw errors.dependencyUnavailable('eu');
@@ -219,7 +219,7 @@ test('a purge is given up where the other region does not answer, or refuses', a
   t.regex(refused.failure ?? '', /as it refused with PROJECT_NOT_FOUND: nothing/);
 });
 
-test('a purge that was ended and begun anew removes nothing and ends nothing by its comparison', async (t) => {
+test('an old purge neither removes events nor ends a newer purge of the same source', async (t) => {
   const world = await migratedProject(t);
   const { us, record, purging, client } = world;
   const records = migrationCollection(us.db);
@@ -265,7 +265,7 @@ test('a purge that was ended and begun anew removes nothing and ends nothing by 
   isAsBegun(await runFirst({ regions }));
 });
 
-test('a purge outlasts a restart of the other region, and the note of it does, too', async (t) => {
+test('a purge and its report survive a restart of the other region', async (t) => {
   const world = await migratedProject(t);
   const { describeProject, hashRanges, notePurge } = world.client;
   const refusals = new Map<unknown, Error[]>();
@@ -290,7 +290,7 @@ test('a purge outlasts a restart of the other region, and the note of it does, t
   t.true(there instanceof Date);
 });
 
-test('a purge that is given up after its removal has begun does not say that nothing was removed', async (t) => {
+test('a purge that fails after its removal has begun does not report that nothing was removed', async (t) => {
   const world = await migratedProject(t);
   const { us, record, purging } = world;
   const records = migrationCollection(us.db);
@@ -325,7 +325,7 @@ test('a purge that is given up after its removal has begun does not say that not
   t.is(await eventsOf(us.db).countDocuments(), eventCount - 1);
 });
 
-test('a purge that had removed all before it was interrupted ends without the other region', async (t) => {
+test('a purge that had removed everything before an interruption ends without the other region', async (t) => {
   const world = await migratedProject(t);
   const silent = async () => {
     throw errors.dependencyUnavailable('eu');
@@ -344,7 +344,7 @@ test('a purge that had removed all before it was interrupted ends without the ot
   t.true(here instanceof Date);
 });
 
-test('a project that was deleted in the other region and is purged there leaves nothing here', async (t) => {
+test('the source of a project that was deleted and purged in the other region is removed', async (t) => {
   const world = await migratedProject(t);
   const { db, migrations } = world.eu;
   await Promise.all([db.collection('projects').deleteMany({}), eventsOf(db).deleteMany({})]);
@@ -375,7 +375,7 @@ test('every call of a purge has a deadline', async (t) => {
   t.true(deadlines.every((ms) => ms !== undefined && ms > 0));
 });
 
-test('a purge whose end the other region cannot note has removed all nevertheless', async (t) => {
+test('a purge removes everything even if the other region cannot record its end', async (t) => {
   const world = await migratedProject(t);
   const notePurgeFails = async () => {
     throw errors.dependencyUnavailable('eu');
@@ -385,7 +385,7 @@ test('a purge whose end the other region cannot note has removed all nevertheles
   t.true(here instanceof Date && there === undefined);
 });
 
-test('a running purge is to be seen at the source, and a repeat begins no other', async (t) => {
+test('a running purge is visible at the source, and a repeat does not begin another', async (t) => {
   const world = await migratedProject(t);
   const dependencies = { ...world.us, migratingProjects: createMigratingProjectStore(world.us.db) };
   const repeat = () =>
@@ -397,7 +397,7 @@ test('a running purge is to be seen at the source, and a repeat begins no other'
   t.true(migration?.purgeTime instanceof Date);
 });
 
-test('what an earlier migration from here has left is not purged by it any more', async (t) => {
+test('an earlier migration from here cannot be purged any more', async (t) => {
   const { us } = await migratedProject(t);
   const records = migrationCollection(us.db);
   const dependencies = { ...us, migratingProjects: createMigratingProjectStore(us.db) };
@@ -416,13 +416,13 @@ test('what an earlier migration from here has left is not purged by it any more'
   t.true((await records.findOne({ _id: later._id }))?.isPurging);
 });
 
-test('nothing is removed as long as an event is lost or changed', (t) => {
+test('nothing is removed if an event is lost or changed', (t) => {
   t.is(whyNotPurge({ missing: 0, changed: 0 }), undefined);
   t.regex(whyNotPurge({ missing: 1, changed: 0 }) ?? '', /^1 event\(s\) are not in the other/);
   t.regex(whyNotPurge({ missing: 0, changed: 2 }) ?? '', /^2 event\(s\) differ/);
 });
 
-test('retention may have removed what is older than its end, and a deletion what it covers', (t) => {
+test('retention may have removed events before its time, and a deletion the events that it covers', (t) => {
   const time = new Date('2026-03-31T12:00:00Z');
   const parsed = new ParsedProperties(() => '{}');
   const event = { name: 'seen', distinctId: 'ada', time, parsed, generation: 1 };

@@ -14,7 +14,9 @@ const silent = new Proxy({} as RegionClient, {
   get: () => () => Promise.reject(errors.dependencyUnavailable('the region ap')),
 });
 
-/** Purges of another region's copies that were begun before, of projects that are stored or not. */
+/**
+ * Purges of another region's copies that were begun earlier, of projects that are stored or not.
+ */
 async function beginBefore(
   { us, record, projectId }: Migrated,
   { region, isStored }: { region: string; isStored: boolean },
@@ -35,7 +37,10 @@ async function beginBefore(
   return others.map(({ _id }) => _id);
 }
 
-/** Runs the loop until what the other region has all of is purged, and answers the others' records. */
+/**
+ * Runs the loop until every copy that the other region has completely is purged. Returns the other
+ * records.
+ */
 async function untilPurged(
   t: ExecutionContext,
   world: Migrated,
@@ -58,7 +63,7 @@ async function untilPurged(
   return await records.find({ _id: { $in: [...others] } }).toArray();
 }
 
-test('a region that does not answer holds up no purge of a copy in another one', async (t) => {
+test('a region that does not answer does not delay purges of copies in another one', async (t) => {
   const world = await migratedProject(t);
   const others = await beginBefore(world, { region: 'ap', isStored: true });
   const left = await untilPurged(t, world, others);
@@ -66,7 +71,7 @@ test('a region that does not answer holds up no purge of a copy in another one',
   t.true(left.every(({ isPurging, failure }) => isPurging && failure === undefined));
 });
 
-test('a purge that fails here leaves its turn to others, and says why', async (t) => {
+test('a purge that fails here is postponed with its reason, and others have their turn', async (t) => {
   const world = await migratedProject(t);
   const others = await beginBefore(world, { region: 'eu', isStored: false });
   const filter = { _id: { $in: others }, 'putOff.tries': { $gte: 1 } };

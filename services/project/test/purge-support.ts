@@ -35,19 +35,19 @@ export type Migrated = {
   us: World;
   eu: World;
   projectId: string;
-  /** `eu`, as `us` reaches it. */
+  /** The client of `eu` in `us`. */
   client: Partial<RegionClient>;
-  /** Purges; answers the reason of the source's record, and how many events it has. */
+  /** Runs the purge. Returns the failure in the source's record, and its number of events. */
   purge(
     client?: Partial<RegionClient>,
     patienceMs?: number,
   ): Promise<{ failure: string | undefined; left: number }>;
-  /** Stores a deletion in `eu`, which has removed nothing. */
+  /** Stores a deletion in `eu` that has removed nothing. */
   deleteThere(filter: EventFilter, generation?: number): Promise<void>;
   purgeTimes(): Promise<(Date | undefined)[]>;
   /** The source's record. */
   record: MigrationDocument;
-  /** What a purge of the source uses. */
+  /** The dependencies of a purge of the source. */
   purging: PurgeDependencies & World;
 };
 
@@ -121,7 +121,7 @@ export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
   };
 }
 
-/** A deletion that has removed nothing, and has no end. */
+/** A deletion that has removed nothing, and is not finished. */
 export function deletionOf(
   projectId: string,
   filter = EventFilter.fromPartial({}),

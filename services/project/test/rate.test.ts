@@ -4,7 +4,7 @@ import { Rate } from '../migration/rate.ts';
 
 const { signal } = new AbortController();
 
-/** A rate whose pauses pass at once. */
+/** A rate whose pauses pass immediately. */
 function open(onPause: (rate: Rate) => void = () => {}) {
   const clock = fakeClock();
   const pauses: number[] = [];
@@ -16,14 +16,14 @@ function open(onPause: (rate: Rate) => void = () => {}) {
   return { clock, rate, pauses };
 }
 
-test('a copy that has a rate pauses until the bytes that it has read are within the rate', async (t) => {
+test('a copy with a rate pauses until the bytes that it has read are within the rate', async (t) => {
   const { clock, rate, pauses } = open();
   rate.set(1_000);
   await rate.spend(200, signal);
   t.deepEqual(pauses.splice(0), [200]);
   await rate.spend(1_200, signal);
   t.deepEqual(pauses.splice(0), [500, 500, 200]);
-  // Time without reading earns nothing for later.
+  // Time without reading earns no credit.
   clock.advance(60_000);
   await rate.spend(300, signal);
   t.deepEqual(pauses, [300]);

@@ -63,7 +63,7 @@ test('the members at the last read are only a hint: they decide which keys are r
   t.deepEqual(requested, [['bob', 'cem']], 'the way back has the same people');
 });
 
-test('of a key only what the move needs to know is kept', async (t) => {
+test('only the parts of a key that matter for the move are kept', async (t) => {
   const { read } = directories(new Set(['eve']));
   const { keys } = await read(move, signal);
   t.deepEqual(

@@ -42,7 +42,7 @@ test('a project that moved since the call was authorized is read where it is', a
   t.is(reasonName((await refusalOf(get({ projectId }, other))).reason), 'PROJECT_NOT_FOUND');
 });
 
-test('a list is paged, oldest first, and takes no token of another list', async (t) => {
+test('a list is paged, oldest first, and refuses the token of another list', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id: organizationId, projectId } = await world.organization(owner);
@@ -90,7 +90,7 @@ test('a search finds by part of either name, in any case, and sorts by both', as
   t.deepEqual(await names(world, owner, '\0'), []);
 });
 
-test('a search finds whatever the case and normal form, of text and name', async (t) => {
+test('a search ignores the case and normal form of text and name', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { id } = await world.organization(owner, { name: 'Caf\u00e9' });
@@ -108,7 +108,7 @@ test('a search finds whatever the case and normal form, of text and name', async
   for (const [query, expected] of cases) t.deepEqual(await names(world, owner, query), expected);
 });
 
-test('a search leaves out what the key does not reach', async (t) => {
+test('a search omits projects that the key does not reach', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   const { accountId } = owner.fact;
@@ -124,7 +124,7 @@ test('a search leaves out what the key does not reach', async (t) => {
   t.deepEqual(await names(world, both, 'default'), ['One/Default Project', 'Two/Default Project']);
 });
 
-test('the pages of a search are the whole of it, whatever their size', async (t) => {
+test('the pages of a search contain all results, for every page size', async (t) => {
   const world = await testWorld(t);
   const owner = world.key();
   for (const name of ['b', 'A', 'a']) {
@@ -146,7 +146,10 @@ test('the pages of a search are the whole of it, whatever their size', async (t)
   }
 });
 
-/** The world, whose large reads wait at a gate; how many wait, and how to open it. */
+/**
+ * The world, whose large reads wait at a gate; the number of waiting reads, and a function to open
+ * it.
+ */
 function gated(world: World) {
   const gate = Promise.withResolvers<void>();
   const waiting = { count: 0 };
@@ -184,7 +187,7 @@ for (const [name, read] of [
     },
   ],
 ] as const) {
-  test(`${name} of one account leaves MongoDB to those of others`, async (t) => {
+  test(`${name} of one account leaves capacity of MongoDB to other accounts`, async (t) => {
     const { world, waiting, open } = gated(await testWorld(t));
     const [greedy, other] = [world.key(), world.key()];
     const calls = Array.from({ length: 10 }, () => read(world, greedy));

@@ -18,7 +18,9 @@ import { refusalOf } from './support.ts';
 const { MIGRATION_STATE_ACCEPTED: accepted, MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 const { MIGRATION_STATE_COPYING: copying } = MigrationState;
 
-/** A project that has migrated from `us` to `eu`, which staff of `us` takes back, or purges. */
+/**
+ * A project that has migrated from `us` to `eu`. Staff of `us` rolls it back, or purges the source.
+ */
 async function migrated(t: ExecutionContext) {
   const world = await migratedProject(t);
   const { us, eu, record, projectId } = world;
@@ -52,17 +54,17 @@ async function migrated(t: ExecutionContext) {
       purgeSource({ migrationId }, fromRegion('us'), {
         ...{ ...us, migratingProjects: createMigratingProjectStore(us.db) },
       }),
-    /** The records of both regions that are the way back, open or not. */
+    /** The records of the rollback in both regions, open or not. */
     waysBack: async () => {
       const backs = { projectId, _id: { $ne: migrationId } };
       return [await here.find(backs).toArray(), await there.find(backs).toArray()] as const;
     },
-    /** What is open in the other region. */
+    /** The open records in the other region. */
     openThere: () => eu.migrations.findOpen(projectId, AbortSignal.timeout(600_000)),
   };
 }
 
-/** Offers the way back, and lets the purge begin before that is known here. */
+/** Offers the rollback, and lets the purge begin before that is known here. */
 function purgedMeanwhile({ client, beginPurge }: Awaited<ReturnType<typeof migrated>>) {
   const offer: RegionClient['offerRollback'] = async (request, options) => {
     const offered = await client.offerRollback?.(request, options);
@@ -72,7 +74,7 @@ function purgedMeanwhile({ client, beginPurge }: Awaited<ReturnType<typeof migra
   return { offerRollback: offer };
 }
 
-test('a rollback that a purge forestalls leaves no offer in the other region', async (t) => {
+test('a rollback that a purge prevents leaves no offer in the other region', async (t) => {
   const world = await migrated(t);
   const refused = await refusalOf(world.rollBack(purgedMeanwhile(world)));
   t.is(refused.reasonName, 'MIGRATION_STATE');
@@ -83,7 +85,7 @@ test('a rollback that a purge forestalls leaves no offer in the other region', a
   t.is(await world.openThere(), undefined, 'the project may migrate from there');
 });
 
-test('where that offer cannot be cancelled, the refusal names it, and the purge ends it', async (t) => {
+test('if that offer cannot be cancelled, the refusal names it, and the purge ends it', async (t) => {
   const world = await migrated(t);
   const cancelOffer = async () => {
     throw errors.dependencyUnavailable('eu');
@@ -101,7 +103,7 @@ test('where that offer cannot be cancelled, the refusal names it, and the purge 
   t.regex(there[0]?.failure ?? '', /is purged/);
 });
 
-test('an offer that outlasts a purge that was given up is taken up by the next rollback', async (t) => {
+test('an offer that remains after a failed purge is used by the next rollback', async (t) => {
   const world = await migrated(t);
   const cancelOffer = async () => {
     throw errors.dependencyUnavailable('eu');
@@ -116,7 +118,7 @@ test('an offer that outlasts a purge that was given up is taken up by the next r
   t.like(migration, { id: open?._id, state: copying });
 });
 
-test('a rollback that another migration here forestalls leaves no offer either', async (t) => {
+test('a rollback that another migration here prevents leaves no offer either', async (t) => {
   const world = await migrated(t);
   const { record, us } = world;
   const other = newId('mig_us');
@@ -132,7 +134,7 @@ test('a rollback that another migration here forestalls leaves no offer either',
   t.is(await world.openThere(), undefined);
 });
 
-test('a purge that a rollback keeps from beginning names the rollback, its state, and what to do', async (t) => {
+test('a purge that a rollback prevents names the rollback, its state, and what to do', async (t) => {
   const world = await migrated(t);
   const { migration } = await world.rollBack();
   const { id = '' } = migration ?? {};
@@ -163,7 +165,7 @@ test('a purge that a rollback keeps from beginning names the rollback, its state
   t.true((await world.beginPurge()).migration?.purging);
 });
 
-test('a purge waits for the token to be retired here, and the refusal says so', async (t) => {
+test('a purge is refused with the reason until the token is retired here', async (t) => {
   const world = await migrated(t);
   const here = migrationCollection(world.us.db);
   await here.updateOne({ _id: world.migrationId }, { $set: { isOpen: true } });
@@ -177,7 +179,7 @@ test('a purge waits for the token to be retired here, and the refusal says so', 
   t.true((await world.beginPurge()).migration?.purging);
 });
 
-test('a rollback is recorded as running until it is done, and as none once it is cancelled', async (t) => {
+test('a rollback is recorded as running until it is done, and removed when it is cancelled', async (t) => {
   const world = await migrated(t);
   const { us, eu, migrationId, client } = world;
   const both = async () =>

@@ -7,7 +7,7 @@ import { createMigrationSource } from '../store/migration-source.ts';
 import { fromEu, fromRegion, offered } from './migration-support.ts';
 import { refusalOf } from './support.ts';
 
-test('a region has so many streams that read events; another one is refused until one ends', async (t) => {
+test('a region has a maximum of streams that read events; another one is refused until one ends', async (t) => {
   const streams = createRegionStreams();
   const [first] = Array.from({ length: 32 }, () => streams.open(fromEu()));
   const refusal = await refusalOf((async () => streams.open(fromEu()))());
@@ -18,7 +18,7 @@ test('a region has so many streams that read events; another one is refused unti
   t.notThrows(() => streams.open(fromEu()));
 });
 
-test('of one migration the later pull goes on, and the one before it ends', async (t) => {
+test('a later pull of the same migration ends the earlier one', async (t) => {
   const { migration, migrations, db } = await offered(t);
   const streams = createRegionStreams();
   const dependencies = {
@@ -35,7 +35,7 @@ test('of one migration the later pull goes on, and the one before it ends', asyn
   const [former, later] = [pull(), pull()];
   t.false((await former.next()).done);
   t.false((await later.next()).done);
-  // It may have one more step.
+  // The ended pull may send one more step.
   const rest = async () => {
     for await (const _ of former);
   };
@@ -44,7 +44,7 @@ test('of one migration the later pull goes on, and the one before it ends', asyn
   stop.abort();
 });
 
-test('a pull that is refused leaves the one before it running', async (t) => {
+test('a refused pull does not end the earlier one', async (t) => {
   const streams = createRegionStreams();
   const former = streams.openPull('mig_us_1', fromEu());
   const others = Array.from({ length: 31 }, () => streams.open(fromEu()));

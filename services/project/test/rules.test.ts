@@ -35,7 +35,7 @@ for (const [level, may, allowed] of [
   [Level.LEVEL_ADMIN, false, true],
   [Level.LEVEL_OWNER, false, true],
 ] as const) {
-  test(`level ${level} may ${allowed ? '' : 'not '}create where members may${may ? '' : ' not'}`, (t) => {
+  test(`level ${level} may ${allowed ? '' : 'not '}create if members may${may ? '' : ' not'}`, (t) => {
     const act = () => requireMayCreate({ level, fact: { membersMayCreateProjects: may } });
     if (allowed) t.notThrows(act);
     else t.is(reason(act), 'ADMIN_REQUIRED');
@@ -70,14 +70,14 @@ for (const { title, slots, attempt, access = true, result, changes } of [
     changes: { limit: 6, revision: 1 },
   },
   {
-    title: 'no limit at all is always allowed',
+    title: 'removing the limit is always allowed',
     slots: { count: 3, limit: 3 },
     attempt: { kind: 'limit', revision: 5, limit: null } as const,
     result: TRY_RESULT_ACCEPTED,
     changes: { limit: null, revision: 2 },
   },
   {
-    title: 'the limit that there is already changes no revision',
+    title: 'the present limit changes no revision',
     slots: { count: 1, limit: 2 },
     attempt: lowered,
     result: TRY_RESULT_ACCEPTED,
@@ -98,7 +98,7 @@ for (const { title, slots, attempt, access = true, result, changes } of [
     changes: { closed: false, revision: 1 },
   },
   {
-    title: 'slots with a deleted project that could come back stay open',
+    title: 'slots with a restorable project stay open',
     slots: { count: 0 },
     attempt: { ...closing, deletedCount: 1 },
     result: TRY_RESULT_REFUSED_COUNT,
@@ -124,7 +124,7 @@ for (const { title, slots, attempt, access = true, result, changes } of [
   });
 }
 
-test('a repeated conditional change gets the first result, a late one is refused, each kind by itself', (t) => {
+test('a repeated conditional change gets the first result, a late one is refused, for each kind', (t) => {
   const first = { revision: 5, result: TRY_RESULT_REFUSED_COUNT, count: 9 };
   const slots = slotsOf({ count: 1, tries: { limit: first } });
   t.deepEqual(decideConditionalChange(slots, lowered, true), {
@@ -153,7 +153,7 @@ test('an etag stands for its revision and for nothing else', (t) => {
   for (const etag of ['-', ' 1', '01', '1 ', 'é', 'z'.repeat(64)]) t.is(revisionOf(etag), -1);
 });
 
-test('of the recommended projects those are missing that no project is named after', (t) => {
+test('a recommended project is missing if no project has its name', (t) => {
   t.deepEqual(missingNames([]), ['Local Development', 'Staging', 'Production']);
   t.deepEqual(missingNames(['Staging', 'Other']), ['Local Development', 'Production']);
 });
@@ -179,11 +179,11 @@ const sent = Project.fromPartial({ name: 'New', settings: { timeZone: 'Europe/Be
 
 for (const { title, mask, project = sent, changed } of [
   {
-    title: 'without a mask, what is not empty changes',
+    title: 'without a mask, all fields that are not empty change',
     mask: undefined,
     changed: ['name', 'settings.time_zone'],
   },
-  { title: 'with a mask, only what it names', mask: ['name'], changed: ['name'] },
+  { title: 'with a mask, only its fields change', mask: ['name'], changed: ['name'] },
   {
     title: 'a single setting can be named',
     mask: ['settings.time_zone'],
@@ -206,7 +206,7 @@ for (const { title, mask, project = sent, changed } of [
     changed: ['settings.retention_days'],
   },
   {
-    title: 'what is not named is not even looked at',
+    title: 'fields outside the mask are not even checked',
     mask: ['name'],
     project: Project.fromPartial({ name: 'New', settings: { timeZone: 'Nowhere' } }),
     changed: ['name'],
@@ -256,7 +256,7 @@ test('a change has old and new values', (t) => {
   ]);
 });
 
-test('an update names fields that exist, and no empty name', (t) => {
+test('an update must name existing fields, and no empty name', (t) => {
   t.is(
     reason(() => changeOf(sent, ['state'])),
     'INVALID_FIELD',
@@ -271,7 +271,7 @@ test('an update names fields that exist, and no empty name', (t) => {
   );
 });
 
-test('the largest change of a project makes an event that every broker takes', (t) => {
+test('the event of the largest change of a project is accepted by every broker', (t) => {
   const values = (letter: string) => ({
     name: '\u{1f600}'.repeat(200),
     settings: {

@@ -15,7 +15,7 @@ import { captured, insert } from './event-support.ts';
 import { fromRegion } from './migration-support.ts';
 import { hasMoved, signal, stateIn, type TwoRegions, twoRegions } from './two-regions.ts';
 
-/** A region that answers every call with this. */
+/** A region that fails every call with this error. */
 function refusing(refusal: Error): RegionClient {
   return new Proxy({} as RegionClient, { get: () => () => Promise.reject(refusal) });
 }
@@ -50,7 +50,7 @@ const unusable: [string, RegionClient, RegExp][] = [
 ];
 
 for (const [what, ap, why] of unusable) {
-  test(`migrations whose source ${what} leave their turn to others, and say why`, async (t) => {
+  test(`migrations whose source ${what} are postponed with the reason, and others have their turn`, async (t) => {
     const regions = await twoRegions(t);
     const { dependencies, us, eu } = regions;
     const others = await addOthers(regions, 9);
@@ -79,7 +79,7 @@ for (const [what, ap, why] of unusable) {
   });
 }
 
-test('a source that did not answer is called again later, and the migration goes on', async (t) => {
+test('a source that did not answer is called again later, and the migration continues', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const { _id: id } = us.migration;
@@ -89,7 +89,7 @@ test('a source that did not answer is called again later, and the migration goes
   t.is(record?.putOff?.tries, 1);
   const untilMs = record?.putOff?.until.getTime() ?? 0;
   t.true(untilMs > Date.now() - 60_000);
-  // A process that is not to ask yet does nothing.
+  // A process that must not call yet does nothing.
   const later = { putOff: { tries: 1, until: new Date(Date.now() + 3_600_000) } };
   await migrationCollection(eu.db).updateOne({ _id: id }, { $set: later });
   await runMigration(dependencies, id, { fence: 2, signal: signal() });
@@ -103,7 +103,7 @@ test('a source that did not answer is called again later, and the migration goes
   t.is((await stateIn(regions)).record?.putOff, undefined);
 });
 
-test('the end of a migration that its source does not take note of is put off', async (t) => {
+test('the end of a migration is postponed if its source does not record it', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us } = regions;
   const client = dependencies.regions.get('us');
@@ -125,7 +125,7 @@ test('the end of a migration that its source does not take note of is put off', 
   t.is((await us.record())?.failure, undefined, 'what has passed is not noted');
 });
 
-test('a failure of this region is not noted as a silence of the source', async (t) => {
+test('a failure of this region is not recorded as one of the source', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us } = regions;
   const failing: WorkDependencies['openCopy'] = async () => {
@@ -137,7 +137,7 @@ test('a failure of this region is not noted as a silence of the source', async (
   t.regex(why, /^The region eu failed with DEPENDENCY_UNAVAILABLE: its log says more\./);
 });
 
-test('a pause grows up to a minute while nothing comes of it, and what it is for is shown until then', async (t) => {
+test('pauses without progress grow up to a minute, and their reason is shown meanwhile', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const { _id } = us.migration;
@@ -176,7 +176,7 @@ test('a pause grows up to a minute while nothing comes of it, and what it is for
   await hasMoved(t, regions);
 });
 
-/** Runs one turn after another of a migration, none of which comes to the cutover. */
+/** Runs consecutive turns of a migration, none of which reaches the cutover. */
 async function failingTurns(t: ExecutionContext) {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
@@ -185,7 +185,10 @@ async function failingTurns(t: ExecutionContext) {
   if (client === undefined) throw new TypeError('no client');
   const gone = () => Promise.reject(errors.dependencyUnavailable('the region us'));
   let fence = 0;
-  /** One turn, which ends before the cutover or once the events are copied; answers its tries. */
+  /**
+   * One turn, which ends before the cutover or once the events are copied. Returns its number of
+   * tries.
+   */
   const run = async ({ until = 'cutover', before = async () => {} } = {}) => {
     const describeProject: RegionClient['describeProject'] = async () => {
       await before();
@@ -208,7 +211,7 @@ async function failingTurns(t: ExecutionContext) {
   return { regions, run };
 }
 
-test('a pause begins anew where the last comparison gets on', async (t) => {
+test('progress of the last comparison resets the pause', async (t) => {
   const { run } = await failingTurns(t);
   t.is(await run({ until: 'copied' }), 1);
   t.is(await run({ until: 'copied' }), 2, 'nothing was left to copy');
@@ -216,7 +219,7 @@ test('a pause begins anew where the last comparison gets on', async (t) => {
   t.is(await run(), 2, 'nothing was left to compare');
 });
 
-test('captures that are applied meanwhile do not begin a pause anew', async (t) => {
+test('captures that are applied meanwhile do not reset the pause', async (t) => {
   const { regions, run } = await failingTurns(t);
   const { us } = regions;
   t.is(await run(), 1);
@@ -237,7 +240,7 @@ test('captures that are applied meanwhile do not begin a pause anew', async (t) 
   t.is(await run(), 4);
 });
 
-test('a retry by staff begins at once, whatever pause was left', async (t) => {
+test('a retry by staff begins immediately, regardless of the remaining pause', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us, eu } = regions;
   const { _id: migrationId } = us.migration;
@@ -251,10 +254,10 @@ test('a retry by staff begins at once, whatever pause was left', async (t) => {
   await hasMoved(t, regions);
 });
 
-/** What a source answers that was restored to a time before the migration. */
+/** The response of a source that was restored to a time before the migration. */
 const forgetful = refusing(errors.migrationNotFound('mig_us_1'));
 
-test('staff of the destination may cancel a migration that its source does not know any more', async (t) => {
+test('staff of the destination can cancel a migration that its source does not know any more', async (t) => {
   const regions = await twoRegions(t);
   const { us, eu } = regions;
   const dependencies = { ...regions.dependencies, regions: new Map([['us', forgetful]]) };
@@ -268,7 +271,7 @@ test('staff of the destination may cancel a migration that its source does not k
   t.deepEqual([record?.isOpen, record?.putOff, record?.hasSlot], [undefined, undefined, undefined]);
 });
 
-test('a finished migration ends also where its source does not know it any more', async (t) => {
+test('a finished migration ends even if its source does not know it any more', async (t) => {
   const regions = await twoRegions(t);
   const { dependencies, us } = regions;
   const client = dependencies.regions.get('us');

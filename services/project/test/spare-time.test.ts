@@ -4,7 +4,9 @@ import { SpareTime } from '../migration/spare-time.ts';
 
 const { signal } = new AbortController();
 
-/** Works for so long after the project was used so long ago; answers the pauses that follow. */
+/**
+ * Works for the given time after a last use of the project at the given time. Returns the pauses.
+ */
 async function pausesAfter(
   workMs: number,
   { sinceUseMs, lagMs }: { sinceUseMs?: number | undefined; lagMs?: number },
@@ -39,7 +41,7 @@ test('a copy works for a third of the time while its project is in use, with pau
   }
 });
 
-test('a copy that is behind by more than 30 s does not pause', async (t) => {
+test('a copy with a lag of more than 30 s does not pause', async (t) => {
   t.deepEqual(await pausesAfter(100, { sinceUseMs: 0, lagMs: 30_000 }), [200]);
   t.deepEqual(await pausesAfter(100, { sinceUseMs: 0, lagMs: 30_001 }), []);
 });

@@ -53,13 +53,13 @@ function searchOf(options: Partial<Search>): Search {
   return { organizationIds: [ours], wholeIds: [], text: '', size: 9, ...options };
 }
 
-/** Ids of what a search finds. */
+/** Ids of the search results. */
 async function found(projects: ProjectStore, options: Partial<Search>): Promise<string[]> {
   const { items } = await projects.search(searchOf(options), signal());
   return items.flatMap(({ project: each }) => each?._id ?? []);
 }
 
-test('the fact of a project is its owner and state, and nothing for none', async (t) => {
+test('the fact of a project is its owner and state; a missing project has none', async (t) => {
   const { projects, mine } = await twoTenants(t);
   t.deepEqual(await projects.fact(mine._id, signal()), {
     organizationId: ours,
@@ -73,7 +73,7 @@ test('the fact of a project is its owner and state, and nothing for none', async
   t.is(await projects.fact(newId('prj'), signal()), undefined);
 });
 
-test('reads answer an organization only its own projects', async (t) => {
+test('reads return only the organization’s own projects', async (t) => {
   const { projects, mine, foreign, inTransaction } = await twoTenants(t);
   t.deepEqual(await projects.get(ours, mine._id, signal()), mine);
   t.is(await projects.get(ours, foreign._id, signal()), undefined);
@@ -94,7 +94,7 @@ test('reads answer an organization only its own projects', async (t) => {
   t.deepEqual(await existing(newId('org_us')), []);
 });
 
-test('changes touch only what the organization owns, at the revision expected', async (t) => {
+test('changes affect only the organization’s projects, at the expected revision', async (t) => {
   const { projects, mine, foreign, inTransaction } = await twoTenants(t);
   const change = (id: string, expected: { organizationId: string; revision?: number }) =>
     inTransaction((tx) => projects.change(tx, id, expected, { name: 'New' }));
@@ -116,7 +116,7 @@ test('changes touch only what the organization owns, at the revision expected', 
   t.deepEqual(await projects.get(theirs, foreign._id, signal()), foreign);
 });
 
-test('a deleted project is in no answer, and is purged when its time has come', async (t) => {
+test('a deleted project is not returned, and is purged when it is due', async (t) => {
   const { db, projects, mine, foreign, inTransaction } = await twoTenants(t);
   const purgeTime = new Date(now.getTime() + 1);
   await inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
@@ -140,7 +140,7 @@ test('a deleted project is in no answer, and is purged when its time has come', 
   t.not(await projects.fact(foreign._id, signal()), undefined);
 });
 
-test('a project that a process deletes whose clock is behind is kept for as long', async (t) => {
+test('a project deleted by a process whose clock is behind is kept for the full time', async (t) => {
   const { projects, mine, inTransaction } = await twoTenants(t);
   const [dayMs, minuteMs] = [24 * 60 * 60 * 1000, 60 * 1000];
   const remove = (purgeTime: Date) =>
@@ -153,7 +153,7 @@ test('a project that a process deletes whose clock is behind is kept for as long
   t.deepEqual(await projects.due(new Date(), { limit: 9 }, signal()), []);
 });
 
-test('a project is due once MongoDB says so too', async (t) => {
+test('a project is due only if it is by MongoDB’s clock, too', async (t) => {
   const { projects, mine, inTransaction } = await twoTenants(t);
   const purgeTime = new Date(Date.now() + 600_000);
   await inTransaction((tx) => projects.remove(tx, mine._id, { organizationId: ours }, purgeTime));
@@ -161,7 +161,7 @@ test('a project is due once MongoDB says so too', async (t) => {
   t.false(await projects.beginPurge(mine._id, purgeTime, signal()));
 });
 
-test('a search text is data, whatever stands in it', async (t) => {
+test('a search text is never interpreted as a pattern', async (t) => {
   const { projects, inTransaction } = await testStores(t);
   const awkward = [
     'a.c',
@@ -184,7 +184,7 @@ test('a search text is data, whatever stands in it', async (t) => {
   }
 });
 
-test('names that were folded by an older version are folded anew at the start', async (t) => {
+test('names that an older version has folded are folded again at the start', async (t) => {
   const { db, projects, inTransaction } = await testStores(t);
   const all = ['Café', 'İstanbul', 'Plain'].map((name) => project(ours, name));
   await inTransaction((tx) => projects.insert(tx, all));
@@ -203,7 +203,7 @@ test('moves that the first releases recorded are listed after the start, with on
   const { db } = await testStores(t);
   const [moveId, projectId] = [newId('mov'), newId('prj')];
   const organizations = { sourceOrganizationId: ours, destinationOrganizationId: theirs };
-  // Not long ago: an older one is removed by its index, at any time.
+  // Recent: MongoDB removes older records at any time.
   const recorded = { ...organizations, actorAccountId: newId('acc'), moveTime: new Date() };
   const moves = db.collection<{ _id: string }>('moves', { writeConcern: { w: 'majority' } });
   await moves.insertOne({ _id: moveId, projectId, ...recorded } as { _id: string });
@@ -215,7 +215,7 @@ test('moves that the first releases recorded are listed after the start, with on
   t.deepEqual(items, [{ _id: moveId, ...recorded, ...expected }]);
 });
 
-test('a search goes on after a place among equal names', async (t) => {
+test('a search continues after a position among equal names', async (t) => {
   const { projects, inTransaction } = await testStores(t);
   const all = ['b', 'A', 'a', 'B', 'c'].map((name) => project(ours, name));
   await inTransaction((tx) => projects.insert(tx, all));
@@ -231,7 +231,7 @@ test('a search goes on after a place among equal names', async (t) => {
   }
 });
 
-test('a search finds its keys in the index alone, and those of one organization without a sort', async (t) => {
+test('a search finds its keys in the index alone, and without a sort for one organization', async (t) => {
   const { db, projects, inTransaction } = await testStores(t);
   await inTransaction((tx) => projects.insert(tx, [project(ours, 'x'), project(theirs, 'y')]));
   const after = { organizationId: ours, searchName: 'a', id: newId('prj') };
@@ -278,7 +278,7 @@ test('a search sends as many commands for 50 organizations as for two', async (t
   t.deepEqual(await commandsFor(many), ['aggregate', 'aggregate', 'find']);
 });
 
-test('a search answers organizations in the order given, and ends by count or bytes', async (t) => {
+test('a search returns organizations in the given order, and ends by count or bytes', async (t) => {
   const { projects, inTransaction } = await testStores(t);
   const large = { timeZone: 'UTC', appUrls: ['x'.repeat(400_000)], anonymizeIps: false };
   const [small, first, second, last] = [
@@ -319,7 +319,7 @@ test('slots are opened once', async (t) => {
   t.deepEqual((await slots.getMany([ours], signal())).get(ours), slotsOf(ours, { limit: 1 }));
 });
 
-test('slots are taken all or none, only of the organization named, never of closed ones', async (t) => {
+test('slots are taken all or none, only from the given organization, never from closed ones', async (t) => {
   const { slots, inTransaction } = await testStores(t);
   await inTransaction(async (tx) => {
     await slots.open(tx, slotsOf(ours, { limit: 3 }));
@@ -343,7 +343,7 @@ test('no slot is freed that no project holds', async (t) => {
   await t.throwsAsync(inTransaction((tx) => slots.free(tx, ours)));
 });
 
-test('a slot passes from source to destination only if one stays and one is free', async (t) => {
+test('a slot is transferred only if the source keeps one and the destination has a free one', async (t) => {
   const { slots, inTransaction } = await testStores(t);
   await inTransaction(async (tx) => {
     await slots.open(tx, slotsOf(ours, { count: 2 }));
@@ -372,7 +372,7 @@ test('the result of a conditional change is stored with the slots, and only with
   await t.throwsAsync(inTransaction((tx) => slots.replace(tx, slotsOf(newId('org_us')))));
 });
 
-test('a project has left for another region from its open migration on, for as long as it is known here', async (t) => {
+test('a project counts as left from its open migration on, while it is known here', async (t) => {
   const { db } = await testStores(t);
   const { haveAnyLeft } = createMigratingProjectStore(db);
   const records = db.collection<{ _id: string }>('project_migrations');

@@ -1,4 +1,4 @@
-/** How the batches of projects share the memory and the transactions of one process. */
+/** How the batches of projects share the memory and transactions of one process. */
 
 import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
@@ -20,7 +20,7 @@ function batchOf(projectId: string): EventBatch {
   };
 }
 
-/** What stores batches once `next` is called, in the groups that it shows. */
+/** A store that waits for `next` before it stores a group, and shows the groups. */
 function open() {
   const groups: string[][] = [];
   const commits: (() => void)[] = [];
@@ -42,7 +42,7 @@ function open() {
   return { groups, put, next: () => commits.shift()?.() };
 }
 
-test('a project may hold as much as it leaves free, so that there is room for others', async (t) => {
+test('a project may hold as much memory as it leaves free for others', async (t) => {
   const { put, next, groups } = open();
   const held = Array.from({ length: 8 }, () => put('prj_large', 4 * mib));
   for (const bytes of [1, 4 * mib, 16 * mib]) {
@@ -68,7 +68,7 @@ test('a project may hold as much as it leaves free, so that there is room for ot
   t.deepEqual(await again, [false], 'what is stored holds nothing');
 });
 
-test('small batches of a project may be half of those that wait', async (t) => {
+test('small batches of a project may take half of the places for waiting', async (t) => {
   const { put } = open();
   // The first one does not wait.
   const held = Array.from({ length: 2_001 }, () => put('prj_large', 1));
@@ -77,7 +77,7 @@ test('small batches of a project may be half of those that wait', async (t) => {
   t.is(held.length, 2_002);
 });
 
-test('projects take turns: one with many batches does not hold up another', async (t) => {
+test('projects take turns: one with many batches does not delay another', async (t) => {
   const { put, next, groups } = open();
   const held = Array.from({ length: 8 }, () => put('prj_large', 4 * mib));
   held.push(put('prj_a', 1_000), put('prj_b', 1_000), put('prj_b', 1_000));

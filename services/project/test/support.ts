@@ -44,7 +44,7 @@ import { storeMigrations } from '../store/set-up.ts';
 import { createSlotStore } from '../store/slots.ts';
 import { createUsageStore, type UsageStore } from '../store/usage.ts';
 
-/** An API key of the test, with what the token service would say of it. */
+/** An API key of the test, with the facts that the token service would return. */
 export type TestKey = { keyHash: Buffer; fact: KeyFact };
 
 /**
@@ -52,7 +52,7 @@ export type TestKey = { keyHash: Buffer; fact: KeyFact };
  */
 export type World = Dependencies & {
   db: Db;
-  /** A key of a new account, or of the one given; unrestricted unless said otherwise. */
+  /** A key of a new account, or of the given one; unrestricted unless specified. */
   key(options?: Partial<KeyFact>): TestKey;
   /** An organization with its Default Project, owned by the key's account. */
   organization(
@@ -62,9 +62,9 @@ export type World = Dependencies & {
   join(key: TestKey, organizationId: string, level: Level): void;
   leave(key: TestKey, organizationId: string): void;
   setMembersMayCreate(organizationId: string, may: boolean): void;
-  /** A project more, by no rule but the count. */
+  /** Adds a project, checked only against the count. */
   addProject(organizationId: string, name: string): Promise<ProjectDocument>;
-  /** A call as the server hands it to the handler, authorized on that target. */
+  /** An authorized call, as the server passes it to the handler. */
   call(
     key: TestKey,
     target?: { organizationId?: string; projectId?: string; level?: Level; requestId?: string },
@@ -276,7 +276,7 @@ function membershipsOf(
   });
 }
 
-/** What a call was refused with; fails the test where it was not. */
+/** The error of a refused call; fails the test if it was not refused. */
 export async function refusalOf(promise: Promise<unknown>): Promise<SiloError> {
   const [outcome] = await Promise.allSettled([promise]);
   if (outcome.status === 'rejected' && outcome.reason instanceof SiloError) return outcome.reason;

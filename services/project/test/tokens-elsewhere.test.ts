@@ -1,4 +1,4 @@
-/** What a region that does not answer means for tokens of other regions. No region is behind it. */
+/** Tokens of other regions when a region does not answer, with fake regions. */
 import assert from 'node:assert/strict';
 import type { TokenAnswer, TokenPermitAnswer } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
@@ -19,9 +19,9 @@ import { TokensElsewhere } from '../edge/tokens-elsewhere.ts';
 import { refusalOf } from './support.ts';
 
 const good = newProjectToken();
-/** Of a project that has migrated to `ap`, regenerated there. */
+/** A token of a project that has migrated to `ap`, regenerated there. */
 const inAp = newProjectToken();
-/** Of a project of this region, regenerated here. */
+/** A token of a project of this region, regenerated here. */
 const revoked = newProjectToken();
 
 const allowed: TokenPermitAnswer = {
@@ -36,8 +36,8 @@ const dead: Extract<TokenAnswer, { allowed: false }> = {
 const nowhere: LocateHereResponse = { region: '', projectId: '' };
 
 /**
- * A gate whose memory knows no token, or those that were looked up; `eu` does not answer until the end of
- * the test, or refuses the connection.
+ * A gate whose memory knows no token, or only those that were looked up. `eu` does not answer until
+ * the end of the test, or refuses the connection.
  */
 function openGate({
   addressPoints = defaultLimits.rates.addressPoints,
@@ -68,7 +68,7 @@ function openGate({
   const here = ProjectFact.fromPartial({ state: ProjectState.PROJECT_STATE_ACTIVE });
   const gate = new TokenGate({
     access: {
-      // As a guard: what is malformed needs no memory.
+      // Like a guard: a malformed token needs no memory.
       recallToken: (token) =>
         isWellFormed(token, 'phc_') ? (remembers ? memory.get(token) : undefined) : dead,
       permitToken: look,
@@ -97,7 +97,7 @@ function openGate({
     const sender = { address, network: address, library: '', origin: '' };
     return gate.permit(token, sender, AbortSignal.timeout(60_000));
   };
-  /** Requests with tokens that nobody knows, and why those that are over were refused. */
+  /** Requests with tokens that nobody knows, and the reasons of the refused ones. */
   const refusals: (string | undefined)[] = [];
   const guess = (count: number, address?: string) => {
     for (let index = 0; index < count; index++) {
@@ -112,7 +112,7 @@ function openGate({
   return { permit, refuseKnown, guess, refusals, asked, end: () => over.resolve() };
 }
 
-test('what is no token is refused before its request is read, asks no region and is in no report', async (t) => {
+test('a malformed token is refused before its body is read, without calls to regions or a report', async (t) => {
   const { permit, refuseKnown, asked } = openGate();
   for (const token of ['x', 'phc_malformed', good.toLowerCase(), newApiKey(), `${good} `]) {
     t.throws(() => refuseKnown(token), { instanceOf: HttpRefusal }, token);
@@ -134,7 +134,7 @@ test('while a region does not answer, other tokens of the same address are looke
   t.deepEqual(new Set(refusals), new Set(['TOKEN_INVALID']));
 });
 
-test('those who guess tokens fill the queue of a region that does not answer, and no other one', async (t) => {
+test('guessed tokens fill only the queue of the region that does not answer', async (t) => {
   const { permit, guess, refusals, asked, end } = openGate();
   guess(40, '192.0.2.1');
   await eventually(() => assert.equal(refusals.length, 8, 'an address has 32 calls to a region'));
@@ -150,7 +150,7 @@ test('those who guess tokens fill the queue of a region that does not answer, an
   await eventually(() => assert.equal(refusals.length, 360));
 });
 
-test('a token that no region has costs its address points, like every other bad one', async (t) => {
+test('a token that no region has costs its address points, like every other invalid one', async (t) => {
   const { permit, guess, refusals, end } = openGate({ addressPoints: 60 });
   end();
   for (let count = 1; count <= 4; count++) {
@@ -161,7 +161,7 @@ test('a token that no region has costs its address points, like every other bad 
   t.true((await permit(good, '192.0.2.2')).allowed);
 });
 
-test('a token of which a region does not say whether it has it costs its address the same, once', async (t) => {
+test('a token about which a region does not answer costs its address the same, once', async (t) => {
   const { permit, refusals, guess } = openGate({
     addressPoints: 60,
     isGone: true,
@@ -204,7 +204,7 @@ test('while no project has left for another region, dead tokens are refused with
   t.deepEqual(reads, [false, true]);
 });
 
-test('a revoked token of a project that is here is refused, though another region does not answer', async (t) => {
+test('a revoked token of a project in this region is refused although another region does not answer', async (t) => {
   const { permit, refuseKnown, asked } = openGate({ remembers: true });
   await t.throwsAsync(permit(revoked), { instanceOf: HttpRefusal });
   t.throws(() => refuseKnown(revoked), { instanceOf: HttpRefusal });

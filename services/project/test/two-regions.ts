@@ -28,16 +28,16 @@ import { testWorld, type World } from './support.ts';
 const { PROJECT_STATE_ACTIVE: active, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_DONE: done } = MigrationState;
 
-/** How many events the source has. */
+/** Number of events of the source. */
 export const eventCount = 40;
 
-/** Two regions of which one drives a migration from the other. */
+/** Two regions, one of which drives a migration from the other. */
 export type TwoRegions = {
   us: Offered;
   eu: World;
   dependencies: WorkDependencies;
   tokens: string[];
-  /** Migrations that bring no token any more, and have kept the present one. */
+  /** Migrations that cannot bring a token any more, and have kept the present one. */
   ended: string[];
   limit: number;
 };
@@ -89,7 +89,7 @@ export async function twoRegions(t: ExecutionContext, { limit = 2 } = {}): Promi
   return { us, eu, dependencies, tokens, ended, limit };
 }
 
-/** The source as the destination reaches it. */
+/** The destination's client of the source. */
 function clientOf({ dependencies, db, eventDeletions }: Offered): RegionClient {
   const reading = {
     ...dependencies,
@@ -131,7 +131,7 @@ export async function stateIn({ us, eu }: TwoRegions) {
   };
 }
 
-/** The project is in use here alone, with all its events, token and slot. */
+/** Demands that the project is in use only here, with all its events, token and slot. */
 export async function hasMoved(
   t: ExecutionContext,
   regions: TwoRegions,

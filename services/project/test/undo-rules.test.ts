@@ -44,7 +44,7 @@ const rows: Row[] = [
   { title: 'a move of 7 days ago', now: after, expected: ['UNDO_EXPIRED'] },
   { title: 'an undo', move: { undoOf: 'mov_0' }, now: after, expected: ['MOVE_IS_UNDO'] },
   {
-    title: 'a move that was undone, so that its projects have moved since',
+    title: 'an undone move, whose projects have moved since',
     move: { undoneBy: 'mov_2' },
     projects: [{ _id: 'prj_1', moveId: 'mov_2' }],
     expected: ['MOVE_UNDONE'],
@@ -55,17 +55,17 @@ const rows: Row[] = [
     expected: ['MOVE_FINALIZED'],
   },
   {
-    title: 'a move of which a project was moved again',
+    title: 'a move with a project that was moved again',
     projects: [...there.slice(1), { _id: 'prj_1', moveId: 'mov_2' }],
     expected: ['MOVE_SUPERSEDED'],
   },
   {
-    title: 'a move of which a project is gone',
+    title: 'a move with a missing project',
     projects: there.slice(1),
     expected: ['PROJECT_GONE'],
   },
   {
-    title: 'an expired move of which one project is gone and the other was moved again',
+    title: 'an expired move with a missing project and one that was moved again',
     projects: [{ _id: 'prj_2', moveId: 'mov_2' }],
     now: after,
     expected: ['UNDO_EXPIRED', 'MOVE_SUPERSEDED', 'PROJECT_GONE'],
@@ -98,7 +98,7 @@ function keyOf(accountId: string, values: Partial<KeyFact> = {}): KeyFact {
   };
 }
 
-/** What a rule says: the reason and what it names, or `allowed`. */
+/** The result of a rule: the reason with its details, or `allowed`. */
 function outcomeOf(act: () => unknown): string {
   try {
     act();

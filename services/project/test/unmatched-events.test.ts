@@ -1,4 +1,4 @@
-/** Events of an earlier stay that the source does not have are kept, unless the source has removed them. */
+/** Events of an earlier stay that the source lacks are kept, unless the source has removed them. */
 import { errors } from '@silo/errors/errors.ts';
 import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
@@ -22,10 +22,10 @@ import { eventCount, hasMoved, signal, stateIn, twoRegions } from './two-regions
 const { MIGRATION_STATE_FAILED: failed, MIGRATION_STATE_COPYING: copying } = MigrationState;
 const { PROJECT_STATE_ACTIVE: active, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
 
-/** So that documents stay byte by byte what they are. */
+/** Keeps documents unchanged, byte by byte. */
 const faithfully = { promoteBuffers: false, promoteValues: false };
 
-/** A migration to `eu`, where an earlier stay has left what `us` has, and these. */
+/** A migration to `eu`, where an earlier stay has left the events of `us`, and these. */
 async function withEarlierStay(t: ExecutionContext, left: readonly CheckedEvent[] = []) {
   const regions = await twoRegions(t);
   const { us, eu, dependencies } = regions;
@@ -43,23 +43,23 @@ async function withEarlierStay(t: ExecutionContext, left: readonly CheckedEvent[
   let fence = 0;
   return {
     ...{ ...regions, projectId, migrationId, here, there, client },
-    /** As one process does it, with other answers of the source. */
+    /** Runs one process, with other responses of the source. */
     run: async (others: Partial<RegionClient> = {}, until = signal()) => {
       const asked = { ...dependencies, regions: new Map([['us', { ...client, ...others }]]) };
       await runMigration(asked, migrationId, { fence: ++fence, signal: until });
       return (await stateIn(regions)).record;
     },
-    /** As staff lets it go on. */
+    /** Lets the migration continue, as staff does. */
     retry: async (discardUnmatched = false) => {
       const call = fromRegion('us');
       await retryMigration({ migrationId, discardUnmatched }, call, { ...eu, regions: new Map() });
     },
-    /** Notes a deletion in `us`, by which nothing is removed. */
+    /** Stores a deletion in `us` that removes nothing. */
     deleteThere: async (filter: EventFilter, generation: number) => {
       const deletion = { ...deletionOf(projectId, filter), generation };
       await us.db.collection<{ _id: string }>('event_deletions').insertOne(deletion);
     },
-    /** Retention has removed all of before then in `us`. */
+    /** Records in `us` that retention has removed all events before a time. */
     expireThere: async (expiredBefore: Date) => {
       await projects(us.db).updateOne({ _id: projectId }, { $set: { expiredBefore } });
     },
@@ -77,7 +77,7 @@ test('the reason of a failure counts missing and different events', (t) => {
   t.is(whyUnmatched({ missing: 0, changed: 0 }, ends), undefined);
 });
 
-/** An event that only an earlier stay has. */
+/** An event that only the earlier stay has. */
 const alone = () => captured({ only: 'here' }, -5_000);
 
 const putBack = 'They are kept. Put them back in us and retry, or discard them with the retry.';
@@ -144,7 +144,7 @@ test('an event is removed if retention has removed events of its age at the sour
   await hasMoved(t, world);
 });
 
-test('of more events than one transaction removes, only unmatched ones are kept', async (t) => {
+test('only unmatched events are kept, even if one transaction cannot remove the others', async (t) => {
   const expired = Array.from({ length: 700 }, (_, index) => captured({ index }, index - 9_000));
   const lost = [captured({ lost: 1 }, -2_000), captured({ lost: 2 }, -1_000)];
   const world = await withEarlierStay(t, [...expired, ...lost]);

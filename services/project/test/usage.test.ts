@@ -24,7 +24,7 @@ async function all(usage: UsageStore, organizationId: string, { projectId = '', 
   return found;
 }
 
-test('a request names 1-366 days, by default the last 30', (t) => {
+test('a request has 1-366 days, by default the last 30', (t) => {
   const today = startOfDay(now);
   t.deepEqual(daysOf({ firstDay: '', lastDay: '' }, now), {
     first: new Date('2026-11-01'),
@@ -50,7 +50,7 @@ test('a request names 1-366 days, by default the last 30', (t) => {
   t.is(dayIn('1969-12-31', 'last_day').getTime(), startOfDay(new Date(-1)).getTime());
 });
 
-test('usage is what is stored: an event that was there already is not counted again', async (t) => {
+test('usage counts stored events: a duplicate is not counted again', async (t) => {
   const { captured: store, usage } = await testWorld(t);
   const [projectId, organizationId] = [newId('prj'), newId('org_us')];
   const batch = Array.from({ length: 20 }, (_, index) => captured({ text: 'ü'.repeat(index) }));
@@ -65,7 +65,7 @@ test('usage is what is stored: an event that was there already is not counted ag
   t.deepEqual(await all(usage, organizationId), [{ project: projectId, day, events: 20, bytes }]);
 });
 
-test('batches in one transaction are stored as if each were alone, whatever they share', async (t) => {
+test('batches in one transaction have the same results as separate ones', async (t) => {
   const { captured: store, usage } = await testWorld(t);
   const [projectId, otherId, organizationId] = [newId('prj'), newId('prj'), newId('org_us')];
   const storing = new Storing(store);
@@ -89,7 +89,7 @@ test('batches in one transaction are stored as if each were alone, whatever they
   t.deepEqual(Object.fromEntries(counts), { [projectId]: 3, [otherId]: 2 });
 });
 
-test('a batch whose permit is over is refused, and those that wait with it are stored', async (t) => {
+test('a batch with an expired permit is refused, and those that wait with it are stored', async (t) => {
   const { captured: store, usage } = await testWorld(t);
   const [projectId, organizationId] = [newId('prj'), newId('org_us')];
   const storing = new Storing(store);
@@ -109,7 +109,7 @@ test('a batch whose permit is over is refused, and those that wait with it are s
   const outcomes = await Promise.allSettled([
     put(() => false),
     put(() => false),
-    // Over only once its group has begun.
+    // Expires only after its group has begun.
     put(() => asked++ > 1),
     put(() => true),
     put(() => false),
@@ -121,7 +121,7 @@ test('a batch whose permit is over is refused, and those that wait with it are s
   t.is((await all(usage, organizationId))[0]?.events, 3);
 });
 
-test('a group is written while the one before it is committed, and none beside them', async (t) => {
+test('one group is written while the previous one is committed, and no others run', async (t) => {
   const groups: { batches: readonly EventBatch[]; onWritten(): void; commit(): void }[] = [];
   const storing = new Storing({
     insert: async (batches, { onWritten = () => {} }) => {
@@ -159,7 +159,7 @@ test('a group is written while the one before it is committed, and none beside t
   t.deepEqual(await Promise.all([...second, third]), [[false], [false], [false]]);
 });
 
-test('counters of days that are over are added up, once, and lists stay the same', async (t) => {
+test('counters of past days are folded once, and lists stay the same', async (t) => {
   const { db, captured: store, usage } = await testWorld(t);
   const [organizationId, otherId] = [newId('org_us'), newId('org_us')];
   const projects = [newId('prj'), newId('prj')];
@@ -203,7 +203,7 @@ test('counters of days that are over are added up, once, and lists stay the same
   const parts = db.collection<UsageDocument>('usage');
   t.is(await parts.countDocuments({ open: true, '_id.day': { $lt: new Date('2026-11-30') } }), 0);
   t.is(await parts.countDocuments({ '_id.writer': '' }), 5);
-  // One that commits after midnight.
+  // A transaction that commits after midnight.
   await write(1);
   await fold();
   t.is((await all(usage, organizationId))[0]?.events, 6);

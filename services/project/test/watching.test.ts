@@ -11,7 +11,7 @@ import { type Offered, offered } from './migration-support.ts';
 
 const done = MigrationState.MIGRATION_STATE_DONE;
 
-/** A migration, whose reads are counted. */
+/** A migration with a counter of its reads. */
 async function counted(t: ExecutionContext) {
   const world = await offered(t);
   const { find } = createMigrationStore(world.db);
@@ -40,7 +40,7 @@ async function change({ db, migration }: Offered, values: Partial<MigrationDocum
   );
 }
 
-test('all who watch a migration share the reads of its record, and each sees its end', async (t) => {
+test('all streams of a migration share the reads of its record, and each sees its end', async (t) => {
   const { world, reads, migrations } = await counted(t);
   const watching = createWatching(migrations, systemClock);
   const streams = Array.from({ length: 50 }, (_, index) =>
@@ -57,7 +57,7 @@ test('all who watch a migration share the reads of its record, and each sees its
   t.true(ended.every((each) => each.done));
 });
 
-test('what was written before a stream begins is seen by it, also where others watch', async (t) => {
+test('a stream sees everything written before it began, even if others watch', async (t) => {
   const { world, migrations } = await counted(t);
   const watching = createWatching(migrations, systemClock);
   const other = watch(watching, world, 'acc_1');
@@ -68,7 +68,7 @@ test('what was written before a stream begins is seen by it, also where others w
   t.is(value?.bytesPerSecondMax, 7);
 });
 
-test('a caller who may not see a migration is refused by a separate read, also while others watch it', async (t) => {
+test('a caller who may not see a migration is refused by a separate read, even while others watch it', async (t) => {
   const { world, reads, migrations } = await counted(t);
   const watching = createWatching(migrations, systemClock);
   const other = watch(watching, world, 'acc_1');
@@ -89,7 +89,7 @@ test('a caller who may not see a migration is refused by a separate read, also w
   t.is((await waiting).value?.state, done);
 });
 
-test('an account watches ten at a time; the eleventh is refused until one ends', async (t) => {
+test('an account has at most ten streams; the eleventh is refused until one ends', async (t) => {
   const { world, migrations } = await counted(t);
   const watching = createWatching(migrations, systemClock);
   const streams = Array.from({ length: 10 }, () => watch(watching, world, 'acc_1'));
@@ -101,7 +101,7 @@ test('an account watches ten at a time; the eleventh is refused until one ends',
   await t.notThrowsAsync(watch(watching, world, 'acc_1').next());
 });
 
-test('a stream ends after ten minutes, though the migration goes on', async (t) => {
+test('a stream ends after ten minutes, although the migration continues', async (t) => {
   const { world, migrations } = await counted(t);
   const clock = fakeClock();
   const pauses: number[] = [];

@@ -3,7 +3,7 @@ import test from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { whileOpen } from '../loops/while-open.ts';
 
-test('the loops of migrations run as long as one is open, and begin again with the next', async (t) => {
+test('the loops run while a migration is open, and start again with the next one', async (t) => {
   const stop = new AbortController();
   let isOpen = false;
   let running = 0;
