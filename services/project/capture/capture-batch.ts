@@ -53,7 +53,7 @@ export async function captureBatch(
   const accepted = checked.flatMap((each) => ('event' in each ? [each.event] : []));
   const bytes = accepted.reduce((sum, event) => sum + heldBytes(event), 0);
   if (bytes > mergedBytesMax) {
-    const description = `come to more than ${mergedBytesMax} bytes in all events of the batch`;
+    const description = `must not increase the batch to more than ${mergedBytesMax} bytes`;
     throw errors.invalidField([{ field: 'super_properties', description }]);
   }
   const { projectId, organizationId, permit } = token;

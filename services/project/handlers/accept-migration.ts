@@ -84,7 +84,7 @@ async function noteAtSource(
   const { id: migrationId, sourceRegion } = migration;
   await askRegion(regions, sourceRegion, (client) =>
     client.noteProgress({ migration, revision }, { signal, deadlineMs: noteMsMax }),
-  ).catch((err: unknown) => log.info({ migrationId, err }, 'the source is not informed yet'));
+  ).catch((err: unknown) => log.info({ migrationId, err }, 'the source could not be informed yet'));
 }
 
 /**

@@ -73,5 +73,5 @@ async function look(
   await dependencies.eventLog.decide(asMigration(record, { signal }), (tx) =>
     recordProgress(dependencies, tx, migration, 0),
   );
-  dependencies.log.info({ migrationId }, 'the end of a migration was lost, and is recorded');
+  dependencies.log.info({ migrationId }, 'the lost report of the end of a migration was recovered');
 }

@@ -39,7 +39,7 @@ export async function endMigration(
       if (reasonOf(causeOf(error)) === 'MIGRATION_NOT_FOUND') break;
       dependencies.log.info(
         { migrationId: id, err: error },
-        'the source does not know of the end yet',
+        'the source could not be informed of the end yet',
       );
       if (tries >= informTriesMax) throw error;
     }

@@ -6,8 +6,8 @@ import { hasMigrations, refuseAddition, refuseUnusable } from './slots.ts';
 /** Data that does not migrate with a project, for people. */
 export const leftBehind: readonly string[] = [
   'The activity log: each region keeps its own part.',
-  'Usage by day, and the report of dead tokens: what was captured before stays with the source.',
-  'Receipts of deleted events. What was deleted stays deleted.',
+  'Usage by day, and the report of dead tokens: earlier data stays with the source.',
+  'Receipts of deleted events. The events stay deleted.',
   'Earlier moves: they cannot be undone after the migration.',
   'Members, invites and API keys: accounts belong to a region.',
 ];

@@ -202,7 +202,7 @@ test('deleting a project, even the last one, frees its slot immediately and purg
   t.deepEqual(world.purged, [], 'a process whose clock is ahead purges nothing');
   const dueMs = await makeDue(world, projectId);
   await purgeAt(dueMs - 1);
-  t.deepEqual(world.purged, [], 'nor does one before the time by its own clock');
+  t.deepEqual(world.purged, [], 'a process purges nothing before the time by its own clock');
   await purgeAt(dueMs);
   await purgeAt(dueMs);
   t.deepEqual(world.purged, [projectId]);

@@ -194,7 +194,7 @@ test('uses are kept for the next turn if the token service does not answer', asy
   const tokens = newCounter();
   tokens.record({ tokenHash: hashOf('project'), library: 'go', origin: '' });
   const findTokenProjects = async () => {
-    throw new Error('it does not answer');
+    throw new Error('no response');
   };
   const uses = { deadTokenCounter: tokens, deadTokens: { add: async () => {} } };
   const rest = { directory: { findTokenProjects }, clock: systemClock, log: silentLogger() };
@@ -250,7 +250,7 @@ test('uses are stored with their project, even if another region has named it, a
   await Promise.all(replicas.map(report));
   for (const [index, each] of replicas.entries()) {
     each.record({ tokenHash: unknown ?? hashOf(''), library: 'web', origin: '' });
-    t.deepEqual(each.take(), [], `replica ${index} knows what is of no project`);
+    t.deepEqual(each.take(), [], `replica ${index} ignores tokens without a project`);
   }
   const uses = await deadTokens.list(projectId, signal);
   t.deepEqual(

@@ -79,7 +79,7 @@ test.serial('migrations that another process leads take no turns of this process
   over.abort();
   await Promise.all(leading);
   const fenced = { _id: { $in: others.map(({ _id }) => _id) }, fence: { $exists: true } };
-  t.is(await records.countDocuments(fenced), 0, 'the other ones are the other process’s');
+  t.is(await records.countDocuments(fenced), 0, 'the other process leads the others');
 });
 
 /**

@@ -331,19 +331,23 @@ test('large bodies without a valid token use up the points of their address, and
       t.deepEqual(await post(port, path, body), [503, 'RATE_LIMITED']);
     }
   }
-  t.deepEqual(await post(port, '/batch', '[]'), [401, 'TOKEN_INVALID'], 'a small one');
+  t.deepEqual(await post(port, '/batch', '[]'), [401, 'TOKEN_INVALID'], 'a small body');
   const other = await post(port, '/batch', gzipSync(`[${spaces}]`), '127.0.0.2');
-  t.deepEqual(other, [401, 'TOKEN_INVALID'], 'of another address');
+  t.deepEqual(other, [401, 'TOKEN_INVALID'], 'from another address');
   const batch = `{"api_key":"${good}","batch":[${spaces}${tiny(1)}]}`;
   const asInPython = `{"batch":[${spaces}${tiny(1)}],"sent_at":"","api_key":"${good}"}`;
   for (const body of [batch, gzipSync(batch), asInPython]) {
-    t.deepEqual(await post(port, '/batch', body), [200, undefined], 'with a good token');
+    t.deepEqual(await post(port, '/batch', body), [200, undefined], 'with a valid token');
   }
   const inVain = `{"api_key":"${good}",${spaces}}`;
   for (let count = 1; count <= 2; count++) {
     t.deepEqual(await post(port, '/batch', inVain), [400, 'INVALID_BODY']);
   }
-  t.deepEqual(await post(port, '/batch', batch), [503, 'RATE_LIMITED'], 'they have points, too');
+  t.deepEqual(
+    await post(port, '/batch', batch),
+    [503, 'RATE_LIMITED'],
+    'bodies with a valid token also use points',
+  );
 });
 
 test('a body above the rate of its project waits, unless it needs most of the memory for waiting', async (t) => {
@@ -413,7 +417,7 @@ test('a project whose captures fill its memory for waiting gets 503; those of an
   release();
   t.deepEqual(await other.answer, [200, undefined]);
   const stored = (await Promise.all(many)).filter((status) => status === 200);
-  t.is(stored.length, 8, 'of 1 MiB each: half of the room');
+  t.is(stored.length, 8, '1 MiB each: half of the memory for waiting');
   t.deepEqual(
     reasons,
     Array.from({ length: 4 }, () => 'NOT_READY'),

@@ -80,7 +80,7 @@ for (const [what, filter] of Object.entries(shapes)) {
         const scans = stages.filter(({ stage }) => stage === 'IXSCAN');
         t.true(scans.length > 0);
         for (const { keyPattern } of scans) t.is(Object.keys(keyPattern)[0], '_id.project');
-        t.true(explained.executionStats.totalKeysExamined <= 60, 'nothing of the other project');
+        t.true(explained.executionStats.totalKeysExamined <= 60, 'no keys of the other project');
       }
     }
   });

@@ -114,7 +114,7 @@ test('a removal ends when its project begins to keep its events', async (t) => {
   const last = { time: new Date(receiveTime.getTime() - 2 * dayMs) };
   const heldEvents = holder.db.collection('captured_events');
   const held = await heldEvents.updateOne(last, { $set: { held: true } }, { session });
-  t.is(held.modifiedCount, 1, 'the second batch of the removal begins again and again');
+  t.is(held.modifiedCount, 1, 'the second batch of the removal keeps retrying');
   const removal = endDue({ retention, clock, log: silentLogger() }, signal);
   await eventually(async () => {
     const left = await events.countDocuments();
@@ -141,7 +141,7 @@ test('projects take turns, so that one with many old events does not delay the o
     },
     removeSomeBefore: async ({ projectId }) => {
       if (turns.at(-1) !== projectId) turns.push(projectId);
-      if (projectId === 'prj_failing') throw new Error('MongoDB is away');
+      if (projectId === 'prj_failing') throw new Error('MongoDB does not answer');
       const left = Math.max(0, (waiting.get(projectId) ?? 0) - 1);
       waiting.set(projectId, left);
       return left > 0;

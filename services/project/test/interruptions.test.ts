@@ -74,7 +74,7 @@ test('applied changes do not prolong a comparison that keeps failing', async (t)
   };
   // A change is applied during each comparison.
   const sleep = async () => {
-    if (failures > 100) throw new Error('it goes on for ever');
+    if (failures > 100) throw new Error('it does not end');
     [held, released] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
     await world.capture([captured({})]);
     await held.promise;

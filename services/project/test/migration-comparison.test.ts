@@ -74,7 +74,7 @@ test.serial(
     await all.updateOne({ time: last.time }, { $set: { distinctId: 'eve' } });
     await copy.verifyAgain(signal());
     t.is((await untilEqual(world)).length, 150);
-    t.is(copy.progress().rangesRepaired, 3, 'also what is damaged after all was equal');
+    t.is(copy.progress().rangesRepaired, 3, 'damage after all ranges were equal is repaired, too');
   },
 );
 
@@ -126,7 +126,7 @@ test.serial(
     const { copy } = await world.start({ digestsOnly: true });
     await copy.verifyAll(signal());
     t.is((await untilEqual(world)).length, 1);
-    t.is(copy.progress().rangesRepaired, 0, 'it is expected that they differ');
+    t.is(copy.progress().rangesRepaired, 0, 'the difference is expected');
     const removed = new Map<string, number>();
     for (let left = count; left > 0; left--) {
       const { lsid, txnNumber } = (await changes.next()) as Document;
@@ -175,13 +175,13 @@ test.serial('with digests only ranges that differ are copied', async (t) => {
   await copy.verifyAll(signal());
   t.is((await untilEqual(world)).length, 150);
   const { rangesRepaired, rangesVerified, bytesCopied } = copy.progress();
-  t.is(rangesRepaired, 0, 'it is expected that they differ');
+  t.is(rangesRepaired, 0, 'the difference is expected');
   t.true(rangesVerified >= 5);
   t.true(bytesCopied > 0 && bytesCopied < 0.7 * 150 * text.length);
   await eventsOf(destination).updateOne({}, { $set: { distinctId: 'eve' } });
   await copy.verifyAgain(signal());
   await untilEqual(world);
-  t.is(copy.progress().rangesRepaired, 1, 'what is damaged after it was equal is not expected');
+  t.is(copy.progress().rangesRepaired, 1, 'damage after an equal comparison is not expected');
 });
 
 test.serial(
@@ -213,7 +213,7 @@ test.serial(
     t.true(pulls >= 2);
     const { bytesCopied, rangesRepaired } = copy.progress();
     t.true(bytesCopied > before.bytesCopied);
-    t.is(rangesRepaired, 0, 'what has changed meanwhile is expected to differ');
+    t.is(rangesRepaired, 0, 'differences by later changes are expected');
   },
 );
 

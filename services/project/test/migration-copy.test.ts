@@ -294,7 +294,7 @@ test.serial(
       [1, 2],
     );
     const endless = await destination.collection('migration_ranges').findOne({});
-    t.deepEqual(endless?.highest.time, new Date(2), 'a range is cut behind its last event');
+    t.deepEqual(endless?.highest.time, new Date(2), 'a range is cut after its last event');
     const compared = await createMigrationComparison(destination).compareSome(copied, 8, signal());
     t.is(compared.equal.length, 1);
   },

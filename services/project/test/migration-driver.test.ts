@@ -167,7 +167,7 @@ test.serial(
       if (!isEnded) {
         isEnded = true;
         const { destination } = await stateIn(regions);
-        t.is(destination?.state, migrating, 'captures that are passed on wait');
+        t.is(destination?.state, migrating, 'forwarded captures wait');
         await client.abortCutover({ migrationId, attempt: 1 });
       }
       return await client.commitCutover(request, options);
@@ -368,7 +368,7 @@ test.serial(
     t.false(await runUntil(regions, 2, () => {}));
     await hasMoved(t, regions);
     const damaged = await events.countDocuments({ distinctId: 'eve' });
-    t.is(damaged, 0, 'all is compared once more after a retry');
+    t.is(damaged, 0, 'everything is compared once more after a retry');
   },
 );
 

@@ -49,9 +49,9 @@ test('removals, retention and index builds change the events of a project only w
 
     const fresh = { projectId, organizationId, receiveTime, generation: 1, events: batch };
     await eventDeletions.free(fresh, signal());
-    t.is(await count(), isHere ? 0 : 2, `a deleted event makes way: ${message}`);
+    t.is(await count(), isHere ? 0 : 2, `a deleted event is replaced: ${message}`);
 
     const removed = await eventDeletions.removeSome(deletion, receiveTime, signal());
-    t.is(removed !== undefined, isHere, `a deletion goes on: ${message}`);
+    t.is(removed !== undefined, isHere, `a deletion continues: ${message}`);
   }
 });

@@ -35,7 +35,7 @@ test('the remaining time is unknown if more is copied than was counted, or nothi
   for (const known of [{ eventsTotal: 0 }, { eventsTotal: 999 }, {}]) {
     const progress = shown({}, known);
     t.is(progress.secondsLeft, undefined);
-    t.true('secondsLeft' in progress, 'what was known before is forgotten');
+    t.true('secondsLeft' in progress, 'the earlier value is removed');
   }
   const nothing = { eventsCopied: 0, bytesCopied: 0, eventsPerSecond: 0, bytesPerSecond: 0 };
   t.is(shown(nothing, { eventsTotal: 5 }).secondsLeft, undefined);
@@ -45,7 +45,11 @@ test('after the copy the total is at least the number of copied events, and no t
   const scanned = { isScanned: true, bytesPerSecond: 0 };
   t.like(shown(scanned, { eventsTotal: 0 }), { eventsTotal: 1_000, secondsLeft: 0 });
   t.like(shown(scanned, { eventsTotal: 5_000 }), { eventsTotal: 5_000, secondsLeft: 0 });
-  t.is(shown(scanned).eventsTotal, undefined, 'where events are compared it is not all of them');
+  t.is(
+    shown(scanned).eventsTotal,
+    undefined,
+    'without a total the number of copied events is not used',
+  );
 });
 
 test('values that only the estimate needs are not part of the progress', (t) => {

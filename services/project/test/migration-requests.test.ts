@@ -137,7 +137,7 @@ test('AcceptMigration is refused with the reason if the source has ended the off
   const refusal = await refusalOf(handlers.AcceptMigration(world));
   t.is(refusal.reasonName, 'MIGRATION_STATE');
   t.regex(refusal.message, /it was cancelled: The project was deleted\.$/);
-  t.like(world.noted, [{ id: world.offer.id, failure: '' }], 'the source is to note it');
+  t.like(world.noted, [{ id: world.offer.id, failure: '' }], 'the source must record it');
   t.is(await world.world.migrations.hasOpen(AbortSignal.timeout(600_000)), false);
 });
 
@@ -160,5 +160,5 @@ test('RequestMigration ends the offer of an organization that no longer has the 
   const own = await records.findOne({ projectId, isOpen: true });
   t.like(own, { state: requested, organizationId });
   const refusal = await refusalOf(handlers.RequestMigration(world));
-  t.is(refusal.reasonName, 'MIGRATION_IN_PROGRESS', 'its own offer stands');
+  t.is(refusal.reasonName, 'MIGRATION_IN_PROGRESS', 'its own offer remains');
 });

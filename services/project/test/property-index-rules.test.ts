@@ -89,6 +89,10 @@ test('a read whose index is removed meanwhile is repeated without it', async (t)
   t.deepEqual(await used([[ready('plan', 2)], [ready('plan', 2)]]), [2]);
   t.deepEqual(await used([[ready('plan', 2)], []]), [2, undefined]);
   const again = { ...ready('plan', 2), since: 9 };
-  t.deepEqual(await used([[ready('plan', 2)], [again]]), [2, undefined], 'its place is another’s');
+  t.deepEqual(
+    await used([[ready('plan', 2)], [again]]),
+    [2, undefined],
+    'its place belongs to another property',
+  );
   t.deepEqual(await used([[]]), [undefined]);
 });

@@ -75,8 +75,12 @@ test('a ready index finds the events from before its choice, and later ones', as
   await chosen.choose('plan');
   t.like(await indexesOf(chosen), [{ name: 'plan', place, state: 'building' }]);
   await capture(chosen, cycle(8, 'free', 'scale'), placesWith([{ name: 'plan', place }]));
-  t.deepEqual(await chosen.world.indexes.ready(chosen.projectId, within()), [], 'not whole yet');
-  t.is(await countByIndex(chosen, 'free'), 154, 'found without it');
+  t.deepEqual(
+    await chosen.world.indexes.ready(chosen.projectId, within()),
+    [],
+    'the index is not complete yet',
+  );
+  t.is(await countByIndex(chosen, 'free'), 154, 'found without the index');
   await build(chosen);
   t.like(await indexesOf(chosen), [{ name: 'plan', place, state: 'ready' }]);
   t.is(await countByIndex(chosen, 'free'), 154);
@@ -95,7 +99,7 @@ test('a deselected property frees its place only when no event has its values', 
     { name: 'plan', place, state: 'removing' },
     { name: 'color', place: place + 1, state: 'building' },
   ]);
-  t.is(await countByIndex(chosen, 'free'), 600, 'found without it');
+  t.is(await countByIndex(chosen, 'free'), 600, 'found without the index');
   await build(chosen);
   t.like(await indexesOf(chosen), [{ name: 'color', place: place + 1, state: 'ready' }]);
   const events = chosen.world.db.collection('captured_events');
@@ -123,7 +127,7 @@ test('a process that was paused writes no value to a place that now belongs to a
   if (unfinished === undefined) throw new TypeError('nothing is to be built');
   await world.indexes.createPlace(place, within());
   const fence = (await world.indexes.acquire(unfinished, 'paused', within())) ?? 0;
-  t.true(await world.indexes.step(unfinished, fence, within()), 'it has begun');
+  t.true(await world.indexes.step(unfinished, fence, within()), 'the build has begun');
   t.is(await world.indexes.acquire(unfinished, 'other', within()), undefined, 'one at a time');
 
   const works = world.db.collection('property_index_work');

@@ -152,7 +152,7 @@ test('events removed by the other region’s retention are not lost, whatever it
   t.is(await events.countDocuments(), 21);
   await events.deleteOne(filter);
   const lost = await world.purge();
-  t.regex(lost.failure ?? '', /^1 event\(s\) are not in/, 'it was younger, and lost');
+  t.regex(lost.failure ?? '', /^1 event\(s\) are not in/, 'it was newer, and counts as lost');
   const again = { $set: { isOpen: true, isPurging: true }, $unset: { failure: '' } } as const;
   await migrationCollection(world.us.db).updateOne({}, again);
   await removeOlder(10);

@@ -77,7 +77,7 @@ test('a purge that fails here is postponed with its reason, and others have thei
   const filter = { _id: { $in: others }, 'putOff.tries': { $gte: 1 } };
   const left = await untilPurged(t, world, others, async () => {
     const count = await migrationCollection(world.us.db).countDocuments(filter);
-    if (count < others.length) throw new Error(`${count} were put off`);
+    if (count < others.length) throw new Error(`${count} were postponed`);
   });
   for (const record of left)
     t.regex(migrationMessage(record).failure, /^The region us failed: its/);

@@ -56,11 +56,11 @@ test('the members at the last read are only a hint: they decide which keys are r
   t.deepEqual(requested.splice(0), [['ada', 'bob']]);
   people.delete('ada');
   people.add('cem');
-  t.deepEqual(await keys(), ['bob', 'cem'], 'those that left are not returned, new ones are');
+  t.deepEqual(await keys(), ['bob', 'cem'], 'new members are returned, those who left are not');
   t.deepEqual(requested.splice(0), [['ada', 'bob'], ['cem']]);
   const back = { ...move, sourceId: move.destinationId, destinationId: move.sourceId };
   t.deepEqual(await keys(back), ['bob', 'cem']);
-  t.deepEqual(requested, [['bob', 'cem']], 'the way back has the same people');
+  t.deepEqual(requested, [['bob', 'cem']], 'the reverse move has the same people');
 });
 
 test('only the parts of a key that matter for the move are kept', async (t) => {

@@ -63,7 +63,7 @@ for (const [what, ap, why] of unusable) {
       if (record?.isOpen) throw new Error(`${us.migration._id} is in the state ${record.state}`);
       const tried = { _id: { $in: others }, 'putOff.tries': { $gte: 1 } };
       const count = await migrationCollection(eu.db).countDocuments(tried);
-      if (count < others.length) throw new Error(`${count} were put off`);
+      if (count < others.length) throw new Error(`${count} were postponed`);
     });
     await hasMoved(t, regions);
     stop.abort();
@@ -122,7 +122,7 @@ test('the end of a migration is postponed if its source does not record it', asy
     if ((await stateIn(regions)).record?.isOpen) throw new Error('it is still open');
   });
   await hasMoved(t, regions);
-  t.is((await us.record())?.failure, undefined, 'what has passed is not noted');
+  t.is((await us.record())?.failure, undefined, 'a past reason is not recorded');
 });
 
 test('a failure of this region is not recorded as one of the source', async (t) => {
@@ -215,7 +215,7 @@ test('progress of the last comparison resets the pause', async (t) => {
   const { run } = await failingTurns(t);
   t.is(await run({ until: 'copied' }), 1);
   t.is(await run({ until: 'copied' }), 2, 'nothing was left to copy');
-  t.is(await run(), 1, 'all was compared once more');
+  t.is(await run(), 1, 'everything was compared once more');
   t.is(await run(), 2, 'nothing was left to compare');
 });
 

@@ -133,8 +133,8 @@ test('a deleted project is not returned, and is purged when it is due', async (t
   await projects.purge(mine._id, signal());
   t.deepEqual(await projects.due(purgeTime, { limit: 9 }, signal()), [mine._id]);
   t.true(await projects.beginPurge(mine._id, purgeTime, signal()));
-  t.true(await projects.beginPurge(mine._id, purgeTime, signal()), 'as often as it takes');
-  t.deepEqual(await listed(true), [], 'nothing brings it back');
+  t.true(await projects.beginPurge(mine._id, purgeTime, signal()), 'a repeat succeeds');
+  t.deepEqual(await listed(true), [], 'it cannot be restored');
   await projects.purge(mine._id, signal());
   t.is(await projects.fact(mine._id, signal()), undefined);
   t.not(await projects.fact(foreign._id, signal()), undefined);

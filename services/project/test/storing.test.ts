@@ -52,7 +52,11 @@ test('a project may hold as much memory as it leaves free for others', async (t)
   const other = [put('prj_other', 8 * mib), put('prj_other', 4 * mib)];
   t.is((await refusalOf(put('prj_other', 12 * mib))).reasonName, 'RATE_LIMITED');
   held.push(put('prj_third', 16 * mib));
-  t.is((await refusalOf(put('prj_fourth', 8 * mib))).reasonName, 'RATE_LIMITED', 'that is all');
+  t.is(
+    (await refusalOf(put('prj_fourth', 8 * mib))).reasonName,
+    'RATE_LIMITED',
+    'no memory is left',
+  );
   const stored = Promise.all([...held, ...other]);
   let isStored = false;
   void stored.then(() => {
@@ -65,7 +69,7 @@ test('a project may hold as much memory as it leaves free for others', async (t)
   t.is(groups.flat().length, 11);
   const again = put('prj_large', 16 * mib);
   next();
-  t.deepEqual(await again, [false], 'what is stored holds nothing');
+  t.deepEqual(await again, [false], 'stored batches hold no memory');
 });
 
 test('small batches of a project may take half of the places for waiting', async (t) => {

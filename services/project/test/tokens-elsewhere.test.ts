@@ -176,7 +176,11 @@ test('a token about which a region does not answer costs its address the same, o
     await eventually(() => assert.equal(refusals.length, count));
   }
   t.deepEqual(refusals, ['DEPENDENCY_UNAVAILABLE', 'DEPENDENCY_UNAVAILABLE', 'RATE_LIMITED']);
-  t.is((await refusalOf(permit(unknown))).reasonName, 'DEPENDENCY_UNAVAILABLE', 'it is known');
+  t.is(
+    (await refusalOf(permit(unknown))).reasonName,
+    'DEPENDENCY_UNAVAILABLE',
+    'the token is known',
+  );
   t.true((await permit(good, '192.0.2.2')).allowed);
 });
 

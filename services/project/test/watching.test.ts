@@ -83,7 +83,7 @@ test('a caller who may not see a migration is refused by a separate read, even w
     },
   );
   const refusal = stranger.next();
-  t.is(reads.count, 1, 'at once');
+  t.is(reads.count, 1, 'immediately');
   t.is(reasonOf(await t.throwsAsync(refusal)), 'MIGRATION_NOT_FOUND');
   await change(world, { state: done });
   t.is((await waiting).value?.state, done);

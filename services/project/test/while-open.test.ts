@@ -31,7 +31,7 @@ test('the loops run while a migration is open, and start again with the next one
   };
   const ended = whileOpen(dependencies, [loop, loop], stop.signal);
   await eventually(() => {
-    if (looks === 0) throw new Error('it has not looked yet');
+    if (looks === 0) throw new Error('no check yet');
   });
   t.is(begun, 0);
   isOpen = true;
@@ -44,9 +44,9 @@ test('the loops run while a migration is open, and start again with the next one
   isDown = true;
   const before = looks;
   await eventually(() => {
-    if (looks < before + 3) throw new Error('it has not looked again yet');
+    if (looks < before + 3) throw new Error('no further checks yet');
   });
-  t.is(running, 2, 'a look that fails ends nothing');
+  t.is(running, 2, 'a failed check stops nothing');
   stop.abort();
   await ended;
   t.is(running, 0);

@@ -93,7 +93,7 @@ async function afterWithdrawal(
     );
     return error;
   } catch (err) {
-    log.warn({ migrationId, err }, 'the offer of a rollback that is not begun is not cancelled');
+    log.warn({ migrationId, err }, 'the offer of a rollback could not be cancelled');
     // A repeated request uses the offer again after the other migration here has ended.
     if (error.reason !== ERROR_REASON_MIGRATION_STATE) return error;
     return wrongState(

@@ -75,7 +75,7 @@ async function hold(
   const project = await migratingProjects.hold(tx, projectId, sourceOrganizationId);
   if (project === undefined) throw await notHere(migratingProjects, tx, begun);
   if (await deletions.hasOpen(tx, projectId)) {
-    throw errors.notReady('the project', 'has deleted events that are still removed');
+    throw errors.notReady('the project', 'has deleted events that are still being removed');
   }
   if (project.propertyIndexes?.some(({ state }) => state !== 'ready')) {
     throw errors.notReady('an index of the project');

@@ -38,7 +38,7 @@ export async function forwardCapture(
   const authorization = new Authorization(answer.permit);
   try {
     if (!isAllowedOrigin(origin || undefined, answer.project.capture?.appUrls ?? [])) {
-      const description = 'is none that the project takes events from';
+      const description = 'is not allowed by the project’s app_urls';
       throw errors.invalidField([{ field: 'origin', description }]);
     }
     const batch = capture ?? { events: [], superProperties: '' };

@@ -52,6 +52,6 @@ async function projectOf(
 function requireOne({ projectId, tokenHash }: LocateHereRequest): void {
   const isOne = projectId === '' ? tokenHash.length === hashBytes : tokenHash.length === 0;
   if (isOne) return;
-  const description = 'or token_hash, of 32 bytes, must be set, and not both';
+  const description = 'must be set, or token_hash of 32 bytes, but not both';
   throw errors.invalidField([{ field: 'project_id', description }]);
 }

@@ -14,8 +14,8 @@ export const endPlace: EventPlace = { timeMs: timeMaxMs, uuid: new Uint8Array(16
 
 /** The time of a place, for people. */
 export function placeText({ timeMs }: EventPlace): string {
-  if (timeMs === firstPlace.timeMs) return 'the first one';
-  return timeMs === endPlace.timeMs ? 'the last one' : new Date(timeMs).toISOString();
+  if (timeMs === firstPlace.timeMs) return 'the beginning';
+  return timeMs === endPlace.timeMs ? 'the end' : new Date(timeMs).toISOString();
 }
 
 /** Negative if the first place is before the second, 0 if they are equal. */
