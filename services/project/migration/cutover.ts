@@ -188,7 +188,7 @@ function isOver(error: unknown): boolean {
   return reason === ERROR_REASON_MIGRATION_STATE || reason === ERROR_REASON_MIGRATION_NOT_FOUND;
 }
 
-/** For people. */
+/** Why an attempt failed, for people. */
 function failureOf(cause: unknown): string {
   if (cause instanceof SiloError) return `The cutover was not possible: ${cause.message}`;
   if (cause instanceof Error && cause.name === 'TimeoutError') {

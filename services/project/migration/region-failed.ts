@@ -57,7 +57,7 @@ export function whyPutOff(
 const again = 'Silo tries again.';
 const silent: readonly (string | undefined)[] = [undefined, 'DEPENDENCY_UNAVAILABLE', 'DRAINING'];
 
-/** For people, after the name of the region. */
+/** What the other region did, for people; follows the name of the region. */
 function whyOf(cause: unknown): string {
   const reason = reasonOf(cause);
   return silent.includes(reason) ? 'did not answer' : `refused with ${reason}`;

@@ -8,7 +8,7 @@ import type { MigratingProjectStore } from '../store/migrating-projects.ts';
 type Ending = {
   record: Pick<MigrationDocument, '_id'>;
   attempt: number;
-  /** For people. */
+  /** The reason, for people. */
   failure: string;
   /** If set, only ends an attempt that began at least this long ago, by the database's clock. */
   onlyAfterMs?: number;

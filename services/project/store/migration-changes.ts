@@ -25,7 +25,7 @@ type Change = {
   wallTime: Date;
   ns?: { coll: string };
   documentKey?: { _id: CapturedEventDocument['_id'] | string };
-  /** Of an update; `fullDocument` is that of an insert or replacement. */
+  /** The changed fields of an update; `fullDocument` is set for an insert or replacement. */
   updateDescription?: { updatedFields?: { fencedAttempt?: number } };
   fullDocument?: { fencedAttempt?: number };
 };
@@ -107,7 +107,7 @@ export class ChangeFollower implements AsyncDisposable {
 
   /** Resolves when there are changes, or after a timeout. Rejects if following has failed. */
   async wait(maxMs: number, signal: AbortSignal): Promise<void> {
-    // An aborted signal fires no more event.
+    // A signal that is aborted already fires no event.
     signal.throwIfAborted();
     if (this.#kept.length > 0) return;
     const within = AbortSignal.any([signal, AbortSignal.timeout(maxMs)]);

@@ -7,7 +7,7 @@ import { migrationCollection } from './migrations.ts';
 /** The number of open migrations of one side and state. */
 export type OpenMigrations = Pick<MigrationDocument, 'side' | 'state'> & {
   count: number;
-  /** For copying migrations: the largest lag behind the source. */
+  /** The largest lag behind the source; only for copying migrations. */
   lagMs: number;
 };
 

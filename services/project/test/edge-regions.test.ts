@@ -61,7 +61,7 @@ async function open(
     clock = systemClock,
   }: {
     peers?: Record<string, Peer>;
-    /** Answers of the regions about tokens that this region does not know. */
+    /** Results of the regions for tokens that this region does not know. */
     locate?: (region: string) => Promise<LocateHereResponse>;
     waitMs?: number;
     heldBytesMax?: number;

@@ -25,7 +25,7 @@ const stored = fc.record(
 
 type Stored = typeof stored extends fc.Arbitrary<infer Fields> ? Fields : never;
 
-/** As MongoDB sends it. */
+/** An event document as MongoDB sends it. */
 function documentOf({ uuid, properties, ...fields }: Stored): Uint8Array {
   const id = new Binary(Buffer.from(uuid.replaceAll('-', ''), 'hex'), Binary.SUBTYPE_UUID);
   const _id = { project: 'prj_x', uuid: id };

@@ -126,7 +126,7 @@ function operandOf(text: string): Operand | undefined {
   }
 }
 
-/** What is wrong with an operator's values; undefined if nothing is. */
+/** The violation by an operator's values; undefined if they are valid. */
 function problemOf(
   operator: PropertyOperator,
   count: number,
