@@ -71,7 +71,7 @@ test('the same request returns the same response, also if repeated concurrently'
   const [first, ...others] = await Promise.all([request(), request(), request()]);
   others.push(await request());
   if (first === undefined) return t.fail();
-  t.true(project.changes[0]?.migrations, 'the plan has migrations to other regions');
+  t.true(project.changes[0]?.migrations, 'the plan allows migrations to other regions');
   const bytes = ChangePlanResponse.encode(first).finish();
   for (const other of others) t.deepEqual(ChangePlanResponse.encode(other).finish(), bytes);
   t.is(new Set(project.changes.map(({ revision }) => revision)).size, 1);

@@ -19,7 +19,7 @@ function refusal(act: () => unknown): string {
   return 'allowed';
 }
 
-test('the catalogue holds each plan once, smallest first', (t) => {
+test('the catalogue contains each plan once, smallest first', (t) => {
   t.deepEqual(
     plans.map(({ plan, projectLimit, migrations }) => [plan, projectLimit, migrations]),
     [

@@ -41,7 +41,7 @@ test('an account changes its name; unchanged fields are not in the event', async
   t.is(reasonOf(await t.throwsAsync(update(stale, call({ accountId })))), 'ETAG_MISMATCH');
 });
 
-test('a caller cannot choose a project that it may not read as current, and can always choose none', async (t) => {
+test('a caller cannot set a current project that it may not read, and can always unset it', async (t) => {
   const { dependencies, call, signUp } = await serviceHarness(t);
   const { accountId } = await signUp('ada@example.com');
   const update = bind(updateAccount, dependencies);
@@ -85,7 +85,7 @@ test('organizations are listed page by page: those of the caller that its key re
   t.deepEqual(toProject.organizations, []);
 });
 
-test('a change of an organization’s rule for its members is in its fact at once', async (t) => {
+test('a change of membersMayCreateProjects is in the organization’s fact at once', async (t) => {
   const { dependencies, call, signUp, stores, signal, emittedEvents } = await serviceHarness(t);
   const { accountId, organizationId } = await signUp('ada@example.com');
   const other = await signUp('bob@example.com');

@@ -87,7 +87,7 @@ const unreadable: [what: string, type: string][] = [
 ];
 
 for (const [what, type] of unreadable) {
-  test(`${what} makes an entry for the organizations that it names`, (t) => {
+  test(`${what} creates an entry for the organizations that it names`, (t) => {
     const entry = entryOf({
       id: 'evt_1',
       type: type.endsWith('.v2') ? `internal.silo.${type}` : `internal.silo.${type}.v1`,
@@ -102,14 +102,14 @@ for (const [what, type] of unreadable) {
   });
 }
 
-test('an event that cannot be decoded makes an entry for the organizations that it names', (t) => {
+test('an event that cannot be decoded creates an entry for the organizations that it names', (t) => {
   const moved = { oldOrganizationId: org, newOrganizationId: other, projectId: prj, moveId: mov };
   const entry = entryFor('project.moved', { ...moved, projectCount: 'many' });
   t.like(entry, { type: 'project.moved', projectId: prj, moveId: mov, changes: [] });
   t.deepEqual(entry?.organizationIds, [org, other]);
 });
 
-test('an unknown event that names no organization makes no entry', (t) => {
+test('an unknown event that names no organization creates no entry', (t) => {
   t.is(entryFor('project.teleported', { projectId: prj }), undefined);
   t.is(entryFor('constructor', {}), undefined);
   for (const body of [null, 'text', [], 7, { organizationId: 7 }]) {

@@ -244,7 +244,10 @@ test('new entries do not shift activity pages, which show one organization and p
       await decide((tx) => stores.activity.advance(tx, 'token', step)),
       'the position was as expected',
     );
-    t.false(await decide((tx) => stores.activity.advance(tx, 'token', step)), 'a step counts once');
+    t.false(
+      await decide((tx) => stores.activity.advance(tx, 'token', step)),
+      'a step is applied once',
+    );
     from = to;
   };
   await add(

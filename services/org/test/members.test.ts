@@ -199,7 +199,7 @@ test('a change of e-mail deletes the invites for the old one: its next holder in
   const by = { accountId: ada, organizationId };
   const { code } = await invite(harness, by, 'bob@example.com');
   await changeEmailOf(harness, bob, 'BOB@example.com');
-  t.is((await openInvites(harness)).length, 1, 'the same e-mail in another case ends nothing');
+  t.is((await openInvites(harness)).length, 1, 'a change of case deletes no invite');
   await changeEmailOf(harness, bob, 'robert@example.com');
   const { accountId: eve } = await harness.signUp('bob@example.com');
   t.is(await refused(t, accept(harness, eve, code)), 'INVITE_NOT_FOUND');
@@ -336,7 +336,7 @@ test('a thousand invites may be open; expired ones do not count', async (t) => {
   const reasons = outcomes.flatMap((each) =>
     each.status === 'rejected' ? [reasonOf(each.reason)] : [],
   );
-  t.deepEqual(reasons, ['RESOURCE_LIMIT'], 'two at once do not both find room');
+  t.deepEqual(reasons, ['RESOURCE_LIMIT'], 'two concurrent invites do not both succeed');
   await endMembershipOf(harness, ada);
   t.is((await openInvites(harness)).length, 1);
   t.is((await emittedEvents()).filter((event) => event === 'invite_deleted').length, 999);

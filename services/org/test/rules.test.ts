@@ -74,14 +74,14 @@ const later = new Date(now.getTime() + 1);
 
 for (const [why, invite, facts, accepted] of [
   ['is meant for the caller', {}, {}, true],
-  ['differs in case only', { email: 'Bob@Example.com' }, {}, true],
+  ['differs only in the case of the e-mail', { email: 'Bob@Example.com' }, {}, true],
   ['is meant for another e-mail', { email: 'eve@example.com' }, {}, false],
   ['has expired', { expireTime: now }, {}, false],
-  ['was made by a member that has left', {}, { inviterLevel: undefined }, false],
-  ['was made by an admin that is only a member now', {}, { inviterLevel: LEVEL_MEMBER }, false],
-  ['grants more than its maker has now', { level: LEVEL_OWNER }, {}, false],
-  ['was made by one of a level that is not known', {}, { inviterLevel: 7 as Level }, false],
-  ['grants a level that is not known', { level: 7 as Level }, { inviterLevel: 7 as Level }, false],
+  ['was created by a member that has left', {}, { inviterLevel: undefined }, false],
+  ['was created by an admin that is only a member now', {}, { inviterLevel: LEVEL_MEMBER }, false],
+  ['grants more than its inviter has now', { level: LEVEL_OWNER }, {}, false],
+  ['was created by a member with an unknown level', {}, { inviterLevel: 7 as Level }, false],
+  ['grants an unknown level', { level: 7 as Level }, { inviterLevel: 7 as Level }, false],
 ] as const) {
   test(`an invite that ${why} is ${accepted ? 'accepted' : 'not found'}`, (t) => {
     const base = { email: 'bob@example.com', level: LEVEL_MEMBER as Level, expireTime: later };

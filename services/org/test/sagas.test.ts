@@ -106,7 +106,7 @@ test('deleting an organization ends every membership and invite with one event',
   t.is(await stores.members.readFact(accountId, organizationId, signal), undefined);
   t.is(peers.calls.at(-1), 'closeSubscription');
   t.is((await emittedEvents()).at(-1), 'organization_deleted');
-  t.deepEqual(await remove(request, call(options)), {}, 'a repeat gets the same answer');
+  t.deepEqual(await remove(request, call(options)), {}, 'a repeat gets the same response');
   const late = await t.throwsAsync(remove(request, call({ accountId })));
   t.is(reasonOf(late), 'ORGANIZATION_NOT_FOUND');
   t.is(await stores.members.readFact(other.accountId, other.organizationId, signal), 3);

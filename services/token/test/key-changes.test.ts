@@ -154,7 +154,10 @@ test('an update that only widens ends nobody’s access', (t) => {
     keeps({ organizationIds: [], projectIds: ['prj_2'], scopes: ['*'] }, ['scopes', 'project_ids']),
   );
   t.false(keeps({ expireTime: new Date(now.getTime() - 1) }, ['expire_time']));
-  t.false(keeps({ scopes: ['project:read'] }, ['scopes']), 'perhaps narrowed to that just now');
+  t.false(
+    keeps({ scopes: ['project:read'] }, ['scopes']),
+    'another call may have narrowed the field to this value',
+  );
   t.false(keeps({ name: 'other', expireTime: now }, ['name', 'expire_time']));
 });
 

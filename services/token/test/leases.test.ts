@@ -125,7 +125,7 @@ test('a replica of an older release treats a released lease as that of a silent 
   await here.release('one', owner);
   const stored = await db.collection('guard_leases').findOne();
   const silent = { owner, guardName: '', version: 0, acknowledged: {}, leaseMs: 0 };
-  t.like(stored, silent, 'without these its barriers would not wait for other guards either');
+  t.like(stored, silent, 'without these fields its barriers would not wait for other guards');
 });
 
 test('no lease is left after a concurrent insert and release', async (t) => {

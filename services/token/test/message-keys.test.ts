@@ -45,7 +45,7 @@ test('every replica distributes the same keys, and each lease has its own secret
 test('a new key is distributed before anybody signs with it, and the previous key long after', async (t) => {
   const { age, handedOut } = await open(t);
   const [first] = await handedOut();
-  t.true(first?.isSigning, 'the only one signs at once');
+  t.true(first?.isSigning, 'the only key signs at once');
   await age(rotation.rotateMs);
   const rotated = await handedOut();
   t.deepEqual(

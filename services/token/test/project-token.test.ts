@@ -122,7 +122,7 @@ test('the end of a cancelled migration purges the token that it brought, and no 
   t.deepEqual(purgeAdopted('prj_1', undefined, brought.migrationId, occasion)?.events, []);
 });
 
-test('a token is adopted once: it replaces an earlier token, and none that has replaced it here', (t) => {
+test('a token is adopted once: it replaces an earlier token, but not one that has replaced it here', (t) => {
   const here = adoptToken('prj_1', undefined, brought, occasion)?.after;
   t.is(adoptToken('prj_1', here, brought, occasion), undefined);
   const regenerated = replaceToken(here, tokenNamed('newer'), any, occasion).after;
@@ -155,7 +155,11 @@ test('a migration that is over brings no token, and takes no token of another mi
   );
   const ended = purgeAdopted('prj_1', undefined, brought.migrationId, occasion)?.after;
   t.like(ended, { current: undefined });
-  t.is(adoptToken('prj_1', ended, brought, occasion), undefined, 'its first call is late');
+  t.is(
+    adoptToken('prj_1', ended, brought, occasion),
+    undefined,
+    'the first call arrives after the end',
+  );
   const here = adoptToken('prj_1', ended, second, occasion)?.after;
   const regenerated = replaceToken(here, tokenNamed('newer'), any, occasion).after;
   const gone = purgeToken('prj_1', regenerated, occasion)?.after;
