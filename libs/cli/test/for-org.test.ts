@@ -29,7 +29,8 @@ function cliWith(refusal: SiloError) {
     },
   };
   const find = createFind(api as never, { possible: false } as never, 'us');
-  return { signedIn: async () => ({ api, find }), repeatedBy: () => {} };
+  const profile = { account: { id: newId('acc') } };
+  return { signedIn: async () => ({ api, find, profile }), repeatedBy: () => {} };
 }
 
 async function nextOf(cli: object, ...words: string[]): Promise<string> {
