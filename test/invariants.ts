@@ -1,6 +1,6 @@
 /**
- * The invariants of design §3 that a deployment's data can show; checked on a live deployment after
- * every fault. They hold at any time, even while services work or are down.
+ * The invariants that a deployment's data can show; checked on a live deployment after every fault.
+ * They hold at any time, even while services work or are down.
  */
 import type { ExecutionContext } from 'ava';
 import { eventually } from './harness/eventually.ts';

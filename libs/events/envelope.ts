@@ -38,8 +38,8 @@ export function serviceSubjects({
 }
 
 /**
- * Converts an event of the log to its form on the wire in design §4. `repair` changes the message
- * id, so that the broker accepts an event again that it had and lost.
+ * Converts an event of the log to its form on the wire (docs/events.md). `repair` changes the
+ * message id, so that the broker accepts an event again that it had and lost.
  */
 export function envelopeOf(source: EventSource, event: LoggedEvent, repair?: string): Envelope {
   const { service, region, subjectPrefix, incarnation } = source;

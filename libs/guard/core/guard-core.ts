@@ -16,9 +16,9 @@ import { allProtections, type Protections } from './protections.ts';
 import { checkGuardSettings, type GuardSettings } from './settings.ts';
 
 /**
- * The guard as a pure state machine (design §5): inputs and clock readings in, actions out; no I/O,
- * no timers, no clock of its own. A process has one. Answers from memory are direct calls;
- * everything else is a `step`.
+ * The guard as a pure state machine (docs/guard-protocol.md): inputs and clock readings in, actions
+ * out; no I/O, no timers, no clock of its own. A process has one. Answers from memory are direct
+ * calls; everything else is a `step`.
  */
 export class GuardCore {
   readonly #settings: GuardSettings;

@@ -12,7 +12,7 @@ const {
   ERROR_REASON_PROJECT_NOT_ACTIVE,
 } = ErrorReason;
 
-/** The table of the design (§6), in its order. */
+/** The rules of a move in the order in which errors report them. */
 const table: readonly { rule: MoveRule; reason: ErrorReason; isSettled?: true }[] = [
   // If one of these fails, the error reveals nothing else.
   { rule: MoveRule.MOVE_RULE_SAME_REGION, reason: ERROR_REASON_CROSS_REGION, isSettled: true },

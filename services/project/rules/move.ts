@@ -55,9 +55,9 @@ export function countMoving({ projects, source, destination }: Omit<MoveFacts, '
 }
 
 /**
- * The state rules that a move violates, in the order of the design's table (§6). Rules about counts
- * are checked only if the move would change the counts: not for a move to the source itself, and
- * not for a deleted project, which holds no slot.
+ * The state rules that a move violates, in the order of the table in `move-checks.ts`. Rules about
+ * counts are checked only if the move would change the counts: not for a move to the source itself,
+ * and not for a deleted project, which holds no slot.
  */
 export function violatedMoveRules(facts: MoveFacts): SiloError[] {
   const { projects, source, destination, kept } = facts;
