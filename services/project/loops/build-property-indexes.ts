@@ -42,14 +42,22 @@ export async function buildDue(dependencies: Dependencies, signal: AbortSignal):
   let isOver = false;
   while (!isOver) {
     isOver = true;
-    for (const unfinished of await indexes.unfinished(signal)) {
-      const { projectId, index } = unfinished;
-      try {
-        if (await advance(dependencies, unfinished, signal)) isOver = false;
-      } catch (error) {
-        signal.throwIfAborted();
-        log.warn({ projectId, place: index.place, err: error }, 'work on a property index failed');
+    // Each index has its turn before any has another one.
+    let page = await indexes.unfinished('', signal);
+    while (page.length > 0) {
+      for (const unfinished of page) {
+        const { projectId, index } = unfinished;
+        try {
+          if (await advance(dependencies, unfinished, signal)) isOver = false;
+        } catch (error) {
+          signal.throwIfAborted();
+          log.warn(
+            { projectId, place: index.place, err: error },
+            'work on a property index failed',
+          );
+        }
       }
+      page = await indexes.unfinished(page.at(-1)?.projectId ?? '', signal);
     }
   }
 }

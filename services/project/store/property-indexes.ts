@@ -132,11 +132,19 @@ export function createPropertyIndexStore({ client, db }: { client: MongoClient; 
       return propertyIndexes.filter(({ state }) => state === 'ready');
     },
 
-    /** Returns indexes that are being built or removed, up to a limit. */
-    async unfinished(signal: AbortSignal): Promise<Unfinished[]> {
-      const filter = { 'propertyIndexes.state': { $in: ['building', 'removing'] as const } };
+    /**
+     * Indexes that are not built, or not removed, yet: those of up to 100 projects, by project id,
+     * after this one. Empty if there are none.
+     */
+    async unfinished(afterProjectId: string, signal: AbortSignal): Promise<Unfinished[]> {
+      const filter = {
+        _id: { $gt: afterProjectId },
+        'propertyIndexes.state': { $in: ['building', 'removing'] as const },
+      };
       const options = {
         ...{ ...bounded, projection: { propertyIndexes: 1 }, limit: unfinishedMax },
+        // Not the index of `_id`, which would read all other projects.
+        ...({ sort: { _id: 1 }, hint: { 'propertyIndexes.state': 1 } } as const),
         comment: 'loop: build-property-indexes',
       };
       const found = await reading(projects.find(filter, options).toArray(), signal);

@@ -123,7 +123,7 @@ test('a process that was paused writes no value to a place that now belongs to a
   const { world, projectId } = chosen;
   await capture(chosen, cycle(400, 'free'));
   await chosen.choose('plan');
-  const [unfinished] = await world.indexes.unfinished(within());
+  const [unfinished] = await world.indexes.unfinished('', within());
   if (unfinished === undefined) throw new TypeError('nothing is to be built');
   await world.indexes.createPlace(place, within());
   const fence = (await world.indexes.acquire(unfinished, 'paused', within())) ?? 0;
@@ -147,7 +147,7 @@ test('values that one process has written are not written again by the next one'
   const { world } = chosen;
   await capture(chosen, cycle(600, 'free'));
   await chosen.choose('plan');
-  const [unfinished] = await world.indexes.unfinished(within());
+  const [unfinished] = await world.indexes.unfinished('', within());
   if (unfinished === undefined) throw new TypeError('nothing is to be built');
   await world.indexes.createPlace(place, within());
   const fence = (await world.indexes.acquire(unfinished, 'killed', within())) ?? 0;
@@ -172,4 +172,22 @@ test('a purge removes the work documents of the project’s indexes', async (t) 
   t.is(await works.countDocuments(), 1);
   await chosen.world.indexes.purge(chosen.projectId, within());
   t.is(await works.countDocuments(), 0);
+});
+
+test('indexes that other processes work on do not keep a later one from being built', async (t) => {
+  const chosen = await project(t);
+  const { world, projectId } = chosen;
+  await chosen.choose('plan');
+  const projects = world.db.collection<{ _id: string }>('projects');
+  const own = await projects.findOneAndDelete({ _id: projectId });
+  if (own === null) return t.fail('there is no project');
+  const propertyIndexes = [{ name: 'plan', place, since: 1, state: 'building' }];
+  const ids = Array.from({ length: 150 }, (_, index) => `prj_${index}`);
+  await projects.insertMany(ids.map((_id) => ({ _id, propertyIndexes })));
+  await projects.insertOne(own);
+  const until = new Date(Date.now() + 600_000);
+  const held = ids.map((id) => ({ _id: `${id}/${place}`, owner: 'other', fence: 1, until }));
+  await world.db.collection<{ _id: string }>('property_index_work').insertMany(held);
+  await build(chosen);
+  t.like(await indexesOf(chosen), [{ name: 'plan', state: 'ready' }]);
 });
