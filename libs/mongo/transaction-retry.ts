@@ -2,7 +2,12 @@ import { Authorization } from '@silo/access/authorization.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
 import { fullJitterMs } from '@silo/runtime/random.ts';
-import { type ClientSession, type MongoClient, MongoErrorLabel, MongoServerError } from 'mongodb';
+import {
+  type ClientSession,
+  type MongoClient,
+  MongoErrorLabel,
+  type MongoServerError,
+} from 'mongodb';
 import { endDeadTransactions, endTransaction } from './dead-transactions.ts';
 import { isConnectionLost, isInterrupted, isTransient } from './from-mongo.ts';
 
@@ -45,8 +50,8 @@ export class CommitUnknown extends Error {
  * Runs `body` in one transaction with snapshot reads and a majority commit. After a conflict or the
  * loss of the primary it runs `body` again in a new session, so `body` must be safe to repeat; any
  * other error aborts. If conflicts persist, transactions that dead processes have left open are
- * ended. A commit whose answer is lost is repeated, which MongoDB makes idempotent by the
- * transaction's number. Ends with the signal between statements; throws driver errors unchanged,
+ * ended. A commit whose answer is lost, or does not prove that nothing was committed, is repeated,
+ * which MongoDB makes idempotent by the transaction's number. Ends with the signal between statements; throws driver errors unchanged,
  * and CommitUnknown.
  * A commit is sent only if it ends before the permits of `authorization`; otherwise it refuses with
  * DEPENDENCY_UNAVAILABLE. Permits are released after the commit, and kept if it did not happen or
@@ -115,7 +120,10 @@ async function commit(
     try {
       return await session.commitTransaction();
     } catch (error) {
-      if (isDefinite(error)) throw error;
+      // MongoDB labels an answer as transient only if the transaction did not happen and never will.
+      // Any other answer, such as Interrupted, may follow a commit that was carried out: by this
+      // attempt, by an earlier one, or by the driver's own.
+      if (isTransient(error)) throw error;
       if (attempt >= commitAttemptsMax || signal.aborted) throw new CommitUnknown(error);
       await systemSleep(fullJitterMs(attempt, commitBackoff), signal).catch(() => {});
       // The lost commit may never have arrived; then the repeat decides.
@@ -131,13 +139,6 @@ async function commit(
 export function asTransient(error: MongoServerError): MongoServerError {
   error.addErrorLabel(MongoErrorLabel.TransientTransactionError);
   return error;
-}
-
-/** True if the error proves that nothing was committed. */
-function isDefinite(error: unknown): boolean {
-  if (isTransient(error)) return true; // NoSuchTransaction, durable at a majority
-  if (!(error instanceof MongoServerError)) return false;
-  return !error.hasErrorLabel(MongoErrorLabel.UnknownTransactionCommitResult);
 }
 
 /** The error that a caller gets if the outcome is unknown. */

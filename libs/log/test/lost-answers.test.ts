@@ -5,6 +5,8 @@ import { SiloError } from '@silo/errors/silo-error.ts';
 import { findAsOfNow } from '@silo/mongo/as-of-now.ts';
 import { connectMongo } from '@silo/mongo/connect.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
+import { testDatabase } from '@silo/mongo/test/support.ts';
+import { CommitUnknown, transact } from '@silo/mongo/transaction-retry.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import test, { type ExecutionContext } from 'ava';
 import { type Document, MongoServerError } from 'mongodb';
@@ -100,6 +102,68 @@ serial('a change whose commit stayed unknown is found by its request id', async 
   await off();
   t.like(await insert(eventLog, { requestId: 'r1' }), { response: 'made 1', repeated: true });
   t.is((await eventLog.head(AbortSignal.timeout(60_000))).sequence, 1);
+});
+
+/** MongoDB gives these answers to a commit only if the transaction did not happen. */
+const notCommitted = {
+  ...{ LockTimeout: 24, WriteConflict: 112, SnapshotTooOld: 239, SnapshotUnavailable: 246 },
+  ...{ NoSuchTransaction: 251 },
+};
+/** MongoDB may give these answers to a commit that was carried out, or to its repetition. */
+const unproven = {
+  ...{ InternalError: 1, HostUnreachable: 6, HostNotFound: 7, Unauthorized: 13 },
+  ...{ AuthenticationFailed: 18, CursorNotFound: 43, MaxTimeMSExpired: 50 },
+  ...{ WriteConcernFailed: 64, UnknownReplWriteConcern: 79, NetworkTimeout: 89 },
+  ...{ ShutdownInProgress: 91, UnsatisfiableWriteConcern: 100, FailedToSatisfyReadPreference: 133 },
+  ...{ ReadConcernMajorityNotAvailableYet: 134, PrimarySteppedDown: 189 },
+  ...{ NetworkInterfaceExceededTimeLimit: 202, ExceededTimeLimit: 262 },
+  ...{ TransactionExceededLifetimeLimitSeconds: 290, ConnectionPoolExpired: 317 },
+  ...{ TemporarilyUnavailable: 365, SocketException: 9001, NotWritablePrimary: 10107 },
+  ...{ InterruptedAtShutdown: 11600, Interrupted: 11601, InterruptedDueToReplStateChange: 11602 },
+  ...{ NotPrimaryNoSecondaryOk: 13435, NotPrimaryOrSecondary: 13436 },
+};
+/** Of these, those that name a write concern that was not met, and an interruption. */
+const { UnknownReplWriteConcern, UnsatisfiableWriteConcern, Interrupted } = unproven;
+const unconfirmed = { UnknownReplWriteConcern, UnsatisfiableWriteConcern, Interrupted };
+const commitAnswers = [
+  ...Object.entries(notCommitted).map(([name, errorCode]) => ({
+    ...{ rule: `${name} as the answer to a commit lets the body run again` },
+    ...{ data: { errorCode }, runs: 4 },
+  })),
+  ...Object.entries(unproven).map(([name, errorCode]) => ({
+    ...{ rule: `${name} as the answer to a commit lets only the commit be repeated` },
+    ...{ data: { errorCode }, runs: 1 },
+  })),
+  ...Object.entries(unconfirmed).map(([name, code]) => ({
+    ...{ rule: `${name} after a commit was carried out lets only the commit be repeated` },
+    ...{ data: { writeConcernError: { code, errmsg: 'not confirmed' } }, runs: 1 },
+  })),
+];
+for (const { rule, data, runs } of commitAnswers) {
+  serial(rule, async (t) => {
+    const { client, db } = await (await testDatabase(t)).connect();
+    await db.createCollection('things');
+    // The driver repeats some commits once by itself.
+    await failCommand(t, db.databaseName, { times: 3 }, { ...commits, ...data });
+    let count = 0;
+    await transact(client, { signal: AbortSignal.timeout(60_000) }, async (session) => {
+      count++;
+      await db.collection('things').insertOne({}, { session });
+    });
+    t.is(count, runs);
+    t.is(await db.collection('things').countDocuments(), 1);
+  });
+}
+
+serial('a commit that is interrupted again and again has an unknown outcome', async (t) => {
+  const { client, db } = await (await testDatabase(t)).connect();
+  await db.createCollection('things');
+  const data = { ...commits, errorCode: Interrupted };
+  await failCommand(t, db.databaseName, 'alwaysOn', data);
+  const committed = transact(client, { signal: AbortSignal.timeout(60_000) }, (session) =>
+    db.collection('things').insertOne({}, { session }),
+  );
+  await t.throwsAsync(committed, { instanceOf: CommitUnknown });
 });
 
 serial(
