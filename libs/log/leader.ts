@@ -1,5 +1,5 @@
 import { leaseOn } from '@silo/mongo/lease.ts';
-import { collectionOptions } from '@silo/mongo/read.ts';
+import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { type Clock, systemClock } from '@silo/runtime/clock.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
@@ -63,6 +63,18 @@ export async function lead(
       log.info({ name, fence: term.fence }, 'no longer leading');
     }
   });
+}
+
+/**
+ * Removes the leases of work that is over. A process that still competes for such a lease creates
+ * it again, and has to remove it afterwards.
+ */
+export async function removeLeases(
+  db: Db,
+  names: readonly string[],
+  signal: AbortSignal,
+): Promise<void> {
+  await reading(leasesOf(db).deleteMany({ _id: { $in: [...names] } }, bounded), signal);
 }
 
 class Term {
@@ -176,6 +188,10 @@ class Term {
   }
 
   #leases() {
-    return this.#options.db.collection<LeaseDocument>('leases', collectionOptions);
+    return leasesOf(this.#options.db);
   }
+}
+
+function leasesOf(db: Db) {
+  return db.collection<LeaseDocument>('leases', collectionOptions);
 }

@@ -16,6 +16,8 @@ export const retentionSeconds = {
   move: 90 * daySeconds,
   /** A finished deletion of events: the receipt that its caller may read. */
   eventDeletion: 30 * daySeconds,
+  /** A migration of a project that is gone: a region that was away for long may ask for it. */
+  goneMigration: 365 * daySeconds,
   activity: 365 * daySeconds,
   /** The hash of a revoked project token, because an old app may send it for long. */
   revokedToken: 365 * daySeconds,

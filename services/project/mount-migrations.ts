@@ -43,6 +43,7 @@ import { watchMigration } from './handlers/watch-migration.ts';
 import { cancelGone } from './loops/cancel-gone.ts';
 import { driveMigrations } from './loops/drive-migrations.ts';
 import { endHolds } from './loops/end-holds.ts';
+import { endMigrated } from './loops/end-migrated.ts';
 import { followCommits } from './loops/follow-commits.ts';
 import { followOffers } from './loops/follow-offers.ts';
 import { purgeSources } from './loops/purge-sources.ts';
@@ -79,7 +80,7 @@ export function migrationParts(
 ): {
   public: Mounted;
   internal: Mounted[];
-  loop(signal: AbortSignal): Promise<void>;
+  loops: ((signal: AbortSignal) => Promise<void>)[];
 } {
   const { db, peers, config } = kit;
   const owner = ulid().toLowerCase();
@@ -151,6 +152,9 @@ export function migrationParts(
         dependencies,
       ),
     ],
-    loop: (signal) => whileOpen(resting, loops, signal),
+    loops: [
+      (signal) => whileOpen(resting, loops, signal),
+      (signal) => endMigrated(dependencies, signal),
+    ],
   };
 }

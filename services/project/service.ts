@@ -137,7 +137,7 @@ export const projectService: ServiceDefinition = {
             endRetention({ ...kit, retention: createRetentionStore(kit.db) }, leadership.signal),
           ),
         (signal) => removeDeletedEvents(removing, signal),
-        migrating.loop,
+        ...migrating.loops,
         ...edge.loops,
       ],
     };

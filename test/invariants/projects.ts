@@ -16,6 +16,8 @@ type Life = {
   revision: number;
   exists: boolean;
   moveId?: string;
+  /** It has migrated to another region, and ends here when it is purged there. */
+  isAway?: true;
   /**
    * Set while it arrives from another region, and may go back; contains its life of an earlier
    * stay.
@@ -164,7 +166,10 @@ class History {
         break;
       case 'project.deleted': {
         const { projectId, organizationId, revision } = decodeBody(name, body);
-        this.#change(projectId, { from: organizationId, revision, at, exists: false });
+        const { isAway, ...before } = this.lives.get(projectId) ?? {};
+        if (isAway)
+          this.lives.set(projectId, { ...before, organizationId, revision, exists: false });
+        else this.#change(projectId, { from: organizationId, revision, at, exists: false });
         break;
       }
       case 'project.undeleted':
@@ -282,6 +287,8 @@ class History {
     const hasCome = before?.arriving !== undefined;
     const owner = hasCome ? newOrganizationId : oldOrganizationId;
     this.#change(projectId, { from: owner, revision, at, exists: hasCome });
+    const life = this.lives.get(projectId);
+    if (life !== undefined && !hasCome) this.lives.set(projectId, { ...life, isAway: true });
   }
 
   #count(organizationId: string): number {

@@ -38,10 +38,9 @@ function checkProjectTokens(findings: Findings, { project, token, logs }: Snapsh
     // The token comes before the project.
     ...project.migrations.map(({ projectId }) => projectId),
   ]);
+  // Also those that are purged in the other region, until they are removed here.
   const away = new Set(
-    project.projects
-      .filter(({ state }) => state === ProjectState.PROJECT_STATE_MIGRATED)
-      .map(({ _id }) => _id),
+    project.projects.filter(({ migratedTo }) => migratedTo !== undefined).map(({ _id }) => _id),
   );
   for (const { _id, current: own } of token.projects) {
     const live = token.projectTokens.filter(({ projectId }) => projectId === _id);

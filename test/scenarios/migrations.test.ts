@@ -1,12 +1,13 @@
 /** A project migrates between two regions, and back, while its SDKs keep sending. */
 import { randomUUID } from 'node:crypto';
+import { reasonOf } from '@silo/errors/from-status.ts';
 import { holdMsMax } from '@silo/project-service/rules/cutover-times.ts';
 import { migrationsName } from '@silo/project-service/store/migrations.ts';
 import { Plan } from '@silo/protos/gen/silo/billing/v1/billing_service.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import type { ExecutionContext } from 'ava';
-import { eventually } from '../harness/eventually.ts';
+import { eventually, untilIs } from '../harness/eventually.ts';
 import { machineMs } from '../harness/machine-clock.ts';
 import { refused } from '../harness/refusals.ts';
 import { handoversIn, probe } from '../harness/region-probe.ts';
@@ -381,4 +382,42 @@ test('a migration fails if the destination’s plan has changed, and continues w
   });
   await untilDone(migrant, migrationId);
   t.is((await storedEvents(eu, projectId)).size, 200);
+});
+
+test('a project that is purged in the other region ends here: its token is refused, and only its record is left', async (t) => {
+  const { us, eu } = t.context.regions;
+  const migrant = await newMigrant({ from: us, to: eu }, 'Gil');
+  const { source, destination, projectId, projectToken } = migrant;
+  await capture(us, migrant, 300);
+  const { id: migrationId } = await started(migrant);
+  await untilDone(migrant, migrationId);
+  const send = async () => {
+    const body = { api_key: projectToken, batch: [{ event: 'late', distinct_id: 'ada' }] };
+    const request = { method: 'POST', body: JSON.stringify(body) };
+    const response = await fetch(`${us.edgeUrl}/batch`, request);
+    await response.text();
+    return response.status;
+  };
+  t.is(await send(), 200);
+  await destination.api.projects.deleteProject({ projectId, etag: '', requestId: '' });
+  const stored = ({ mongo, databasePrefix }: RegionalSilo, service: string) =>
+    mongo.db(`${databasePrefix}_${service}`).collection<{ _id: string }>('projects');
+  const due = { $set: { purgeTime: new Date(0) } };
+  await stored(eu, 'project').updateOne({ _id: projectId }, due);
+  for (const region of [eu, us]) {
+    // Loops with long pauses have a turn when a process starts.
+    await region.stop('project');
+    await region.start('project');
+    await eventually(async () => {
+      const found = await stored(region, 'project').findOne({ _id: projectId });
+      if (found !== null) throw new Error(`${region.region} has ${JSON.stringify(found)}`);
+    });
+  }
+  await untilIs(401, send);
+  await untilIs('PROJECT_NOT_FOUND', () =>
+    source.api.projects.getProject({ projectId }).then(() => '', reasonOf),
+  );
+  t.is((await storedEvents(us, projectId)).size, 0);
+  t.like(await stored(us, 'token').findOne({ _id: projectId }), { current: undefined });
+  t.like(await recordIn(us, migrationId), { id: migrationId, projectName: projectId });
 });

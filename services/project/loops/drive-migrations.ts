@@ -1,4 +1,4 @@
-import { lead } from '@silo/log/leader.ts';
+import { lead, removeLeases } from '@silo/log/leader.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { runForever } from '@silo/runtime/run-forever.ts';
 import { runMigration } from '../migration/run-migration.ts';
@@ -93,4 +93,19 @@ async function drive(
       leave();
     }
   });
+  await removeUnused(dependencies, id, signal).catch((error: unknown) => {
+    if (signal.aborted) return;
+    dependencies.log.warn({ migrationId: id, err: error }, 'a lease could not be removed');
+  });
+}
+
+/** Removes the lease of a migration without work, which no process claims any more. */
+async function removeUnused(
+  { db, migrations }: Dependencies,
+  id: string,
+  signal: AbortSignal,
+): Promise<void> {
+  signal.throwIfAborted();
+  const record = await migrations.find(id, signal);
+  if (!record?.isOpen) await removeLeases(db, [id], signal);
 }

@@ -1,4 +1,5 @@
 import { reasonOf } from '@silo/errors/from-status.ts';
+import type { Transaction } from '@silo/log/event-log.ts';
 import {
   type MigrationProgress,
   MigrationState,
@@ -6,6 +7,7 @@ import {
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import type { MigrationDocument } from '../store/documents.ts';
+import type { MigrationValues } from '../store/migrations.ts';
 import { freeSlot } from './arrival.ts';
 import { callRegion, causeOf } from './region-failed.ts';
 import { noteOf } from './report-progress.ts';
@@ -48,7 +50,7 @@ export async function endMigration(
   // Not earlier: a process that was paused would recreate a removed copy, but now the source
   // refuses to serve it.
   await dependencies.copies.forget(id, signal);
-  await close(work, record);
+  await decide(work, record, (tx) => close(work, tx, record));
 }
 
 /** Records that the source has cancelled the migration. */
@@ -91,14 +93,19 @@ export async function removeCancelled(work: Work, record: MigrationDocument): Pr
   if (hasStayed) await dependencies.secrets.endProjectTokenAdoption(over, { signal });
   else await dependencies.secrets.purgeProjectToken({ ...over, adoptedBy: id }, { signal });
   dependencies.log.info({ migrationId: id }, 'a cancelled migration is removed');
-  await close(work, record);
+  // A record of a project with an earlier stay ends with the project.
+  await decide(work, record, (tx) =>
+    close(work, tx, record, hasStayed ? {} : { goneTime: tx.now }),
+  );
 }
 
 /** Closes the record: no work is left. */
-async function close(work: Work, record: MigrationDocument): Promise<void> {
-  const { migrations } = work.dependencies;
-  const { fence } = work;
-  await decide(work, record, (tx) =>
-    migrations.write(tx, record, { isOpen: undefined, putOff: undefined }, { fence }),
-  );
+async function close(
+  { dependencies: { migrations }, fence }: Work,
+  tx: Transaction,
+  record: MigrationDocument,
+  values: Pick<MigrationValues, 'goneTime'> = {},
+): Promise<MigrationDocument | undefined> {
+  const closed = { ...values, isOpen: undefined, putOff: undefined };
+  return await migrations.write(tx, record, closed, { fence });
 }

@@ -57,7 +57,7 @@ export type ProjectDocument = {
   fence?: number;
   /** Only for a deleted project. */
   purgeTime?: Date;
-  /** The purge has begun: the project cannot be restored. */
+  /** The purge has begun, or is due now: the project cannot be restored. */
   purging?: true;
 };
 
@@ -130,6 +130,7 @@ export type MigrationDocument = {
    */
   isOpen?: true;
   projectId: string;
+  /** The project's id once the project is purged. */
   projectName: string;
   sourceRegion: string;
   destinationRegion: string;
@@ -193,8 +194,16 @@ export type MigrationDocument = {
    * continues.
    */
   putOff?: { tries: number; until: Date; why?: string };
-  /** Destination: the project was deleted here after the migration, and is purged. */
+  /**
+   * Destination: the project was purged after the migration: here, or in the region to which it
+   * has migrated from here.
+   */
   isProjectPurged?: true;
+  /**
+   * Time since which this region does not store the project: it is purged, or a cancelled migration
+   * has not brought it. The record expires a year later, because the other region may ask for it.
+   */
+  goneTime?: Date;
   /**
    * Destination: events of an earlier stay are stored here. They are compared rather than copied.
    */

@@ -7,7 +7,7 @@ import { BSON, type Db, type Filter, type UpdateFilter } from 'mongodb';
 import type { ProjectDocument } from './documents.ts';
 import { migrationCollection } from './migrations.ts';
 
-const { PROJECT_STATE_ACTIVE: active } = ProjectState;
+const { PROJECT_STATE_ACTIVE: active, PROJECT_STATE_DELETED: deleted } = ProjectState;
 const { PROJECT_STATE_MIGRATING: migrating, PROJECT_STATE_MIGRATED: migrated } = ProjectState;
 
 /** The index of the projects that are in another region. */
@@ -16,6 +16,16 @@ export const migratedIndex: Index = {
   name: 'by_migrated',
   partialFilterExpression: { state: migrated },
 };
+
+/** The index of the projects that are in one other region, in the order of their ids. */
+export const migratedToIndex: Index = {
+  key: { 'migratedTo.region': 1, _id: 1 },
+  name: 'by_region',
+  partialFilterExpression: { state: migrated },
+};
+
+/** A project that is in another region, as of one revision. */
+export type MigratedProject = Pick<ProjectDocument, '_id' | 'revision'>;
 
 /** The documents of projects that migrate, at both ends of the migration. */
 export type MigratingProjectStore = ReturnType<typeof createMigratingProjectStore>;
@@ -100,6 +110,33 @@ export function createMigratingProjectStore(db: Db) {
       if ((await reading(open, signal)) !== null) return true;
       const left = projects.findOne({ state: migrated }, { ...options, hint: migratedIndex.name });
       return (await reading(left, signal)) !== null;
+    },
+
+    /**
+     * Returns a page of the projects that have migrated to a region, by id after the given one; ''
+     * for the first page.
+     */
+    async migratedTo(
+      region: string,
+      { after, limit }: { after: string; limit: number },
+      signal: AbortSignal,
+    ): Promise<MigratedProject[]> {
+      const filter = { state: migrated, 'migratedTo.region': region, _id: { $gt: after } };
+      const projection = { _id: 1, revision: 1 } as const;
+      const options = { ...bounded, projection, sort: { _id: 1 } as const, limit };
+      return await reading(projects.find(filter, options).toArray(), signal);
+    },
+
+    /**
+     * Marks a project that is in another region as deleted and due to be purged; undefined if it
+     * has changed. It cannot be restored.
+     */
+    async end(
+      tx: Transaction,
+      { _id, revision }: MigratedProject,
+    ): Promise<ProjectDocument | undefined> {
+      const values = { state: deleted, purging: true as const, purgeTime: tx.now };
+      return await change(tx, { _id, revision, state: migrated }, { $set: values });
     },
 
     /** Stores a project, and replaces the stored one, if any. */

@@ -1,11 +1,13 @@
 import { errors } from '@silo/errors/errors.ts';
 import type { Transaction } from '@silo/log/event-log.ts';
+import { removeLeases } from '@silo/log/leader.ts';
 import { isDuplicateKey } from '@silo/mongo/from-mongo.ts';
 import type { Index } from '@silo/mongo/indexes.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { type Page, readPage } from '@silo/mongo/page.ts';
 import type { Place } from '@silo/mongo/pulse.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
+import { retentionSeconds } from '@silo/mongo/retention.ts';
 import {
   type MigrationProgress,
   MigrationState,
@@ -37,8 +39,10 @@ export const migrationIndexes: Readonly<Record<string, readonly Index[]>> = {
       name: 'open_by_state',
       partialFilterExpression: { isOpen: { $exists: true } },
     },
+    { key: { projectId: 1, side: 1 } },
     { key: { organizationId: 1, requestTime: -1, _id: -1 } },
     { key: { requestTime: -1, _id: -1 } },
+    { key: { goneTime: 1 }, expireAfterSeconds: retentionSeconds.goneMigration },
   ],
 };
 
@@ -244,11 +248,21 @@ export function createMigrationStore(db: Db) {
       return (await reading(reported, signal)) ?? undefined;
     },
 
-    /** Notes in the records of a deleted project's migrations to this region that it is purged. */
+    /**
+     * Notes in all records of a project that it is purged, removes its name from them, and removes
+     * the leases of its migrations to this region.
+     */
     async noteProjectPurged(projectId: string, signal: AbortSignal): Promise<void> {
-      const filter = { projectId, side: 'destination' as const, state: done };
-      const noted = { $set: { isProjectPurged: true as const }, $inc: { revision: 1 } };
-      await reading(migrations.updateMany(filter, noted, bounded), signal);
+      const hasCome = { $and: [{ $eq: ['$side', 'destination'] }, { $eq: ['$state', done] }] };
+      const values = {
+        goneTime: { $ifNull: ['$goneTime', '$$NOW'] },
+        projectName: '$projectId',
+        isProjectPurged: { $cond: [hasCome, true, '$$REMOVE'] },
+        revision: { $add: ['$revision', 1] },
+      };
+      await reading(migrations.updateMany({ projectId }, [{ $set: values }], bounded), signal);
+      const ids = await reading(migrations.distinct('_id', { projectId }, bounded), signal);
+      await removeLeases(db, ids, signal);
     },
 
     /**

@@ -9,10 +9,10 @@ import { deadTokenIndexes } from './dead-tokens.ts';
 import type { MoveDocument, ProjectDocument } from './documents.ts';
 import { capturedEventIndexes } from './event-collection.ts';
 import { eventDeletionIndexes } from './event-deletions.ts';
-import { migratedIndex } from './migrating-projects.ts';
+import { migratedIndex, migratedToIndex } from './migrating-projects.ts';
 import { migrationCopiesName } from './migration-copy.ts';
 import { migrationRangeIndexes } from './migration-ranges.ts';
-import { migrationIndexes } from './migrations.ts';
+import { migrationCollection, migrationIndexes } from './migrations.ts';
 import { retentionIndex } from './retention.ts';
 import { usageIndexes } from './usage.ts';
 
@@ -21,6 +21,7 @@ export const byName = 'by_name';
 
 const foldedAtOnce = 500;
 const movesAtOnce = 500;
+const recordsAtOnce = 500;
 
 /**
  * Folds the names that an older version of Silo has folded differently, or not at all. If an older
@@ -65,7 +66,26 @@ const movesOfOneProject: Migration = {
   },
 };
 
-/** The migrations of this service's database: collections and indexes, folded names, and moves. */
+/**
+ * Gives an end to records of migrations whose projects earlier builds have purged, or never brought
+ * here. If such a process purges a project meanwhile, the next start finds its records.
+ */
+const recordsOfGoneProjects: Migration = {
+  name: 'records-of-gone-projects',
+  isDone: async (db) => (await recordsWithoutEnd(db, 1)).length === 0,
+  run: async (db, signal) => {
+    for (;;) {
+      signal.throwIfAborted();
+      const found = await recordsWithoutEnd(db, recordsAtOnce);
+      if (found.length === 0) return;
+      const ids = { _id: { $in: found.map(({ _id }) => _id) } };
+      const values = { goneTime: '$$NOW', projectName: '$projectId' };
+      await reading(migrationCollection(db).updateMany(ids, [{ $set: values }]));
+    }
+  },
+};
+
+/** The migrations of this service's database, in order. */
 export const storeMigrations: readonly Migration[] = [
   indexMigration('indexes', {
     ...capturedEventIndexes,
@@ -80,6 +100,7 @@ export const storeMigrations: readonly Migration[] = [
       { key: { foldVersion: 1 } },
       retentionIndex,
       migratedIndex,
+      migratedToIndex,
       { key: { 'propertyIndexes.state': 1 }, sparse: true },
     ],
     ...migrationRangeIndexes,
@@ -94,6 +115,7 @@ export const storeMigrations: readonly Migration[] = [
   }),
   foldNames,
   movesOfOneProject,
+  recordsOfGoneProjects,
 ];
 
 function projectsOf(db: Db) {
@@ -111,6 +133,25 @@ function movesOfFirstReleases(db: Db, limit: number) {
       .find({ projectIds: { $exists: false } }, options)
       .toArray(),
   );
+}
+
+/** Closed records of projects that this region does not store. */
+function recordsWithoutEnd(db: Db, limit: number) {
+  const project = {
+    ...{ from: 'projects', localField: 'projectId', foreignField: '_id', as: 'project' },
+    pipeline: [{ $project: { _id: 1 } }],
+  };
+  const found = migrationCollection(db).aggregate<{ _id: string }>(
+    [
+      { $match: { isOpen: { $exists: false }, goneTime: { $exists: false } } },
+      { $lookup: project },
+      { $match: { project: [] } },
+      { $limit: limit },
+      { $project: { _id: 1 } },
+    ],
+    bounded,
+  );
+  return reading(found.toArray());
 }
 
 function staleNames(db: Db, limit: number) {

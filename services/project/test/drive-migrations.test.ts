@@ -10,7 +10,8 @@ import { migrationCollection } from '../store/migrations.ts';
 import { hasMoved, stateIn, twoRegions } from './two-regions.ts';
 
 const { MIGRATION_STATE_COPYING: copying, MIGRATION_STATE_VERIFYING: verifying } = MigrationState;
-const { MIGRATION_STATE_CUTOVER: cutover } = MigrationState;
+const { MIGRATION_STATE_CUTOVER: cutover, MIGRATION_STATE_DONE: done } = MigrationState;
+const { MIGRATION_STATE_CANCELLED: cancelled } = MigrationState;
 
 /** The leader stays leader until it is stopped, however slow the machine is. */
 const forLong = { leaseMs: 600_000, renewMs: 1_000, marginMs: 1_000 };
@@ -81,6 +82,32 @@ test.serial('migrations that another process leads take no turns of this process
   const fenced = { _id: { $in: others.map(({ _id }) => _id) }, fence: { $exists: true } };
   t.is(await records.countDocuments(fenced), 0, 'the other process leads the others');
 });
+
+for (const end of [done, cancelled]) {
+  const name = bareName(MigrationState, end);
+  test.serial(`the lease of a migration is removed after its end: ${name}`, async (t) => {
+    const regions = await twoRegions(t);
+    const { dependencies, us, eu } = regions;
+    const { _id } = us.migration;
+    const records = migrationCollection(eu.db);
+    if (end === cancelled) await records.updateOne({ _id }, { $set: { state: cancelled } });
+    const stop = new AbortController();
+    t.teardown(() => stop.abort());
+    const running = ['one', 'another'].map((owner) =>
+      driveMigrations({ ...dependencies, owner }, stop.signal),
+    );
+    const leases = eu.db.collection<{ _id: string }>('leases');
+    await eventually(async () => {
+      if ((await records.findOne({ _id }))?.isOpen) throw new Error('its record is open');
+      if ((await leases.findOne({ _id })) !== null) throw new Error('its lease is stored');
+    });
+    stop.abort();
+    await Promise.all(running);
+    const { record } = await stateIn(regions);
+    t.is(record?.state, end);
+    t.is(record?.goneTime !== undefined, end === cancelled, 'the project has not come');
+  });
+}
 
 /**
  * The view of a process on a migration that another one leads, and its state when that process

@@ -67,6 +67,8 @@ export async function migratedProject(t: ExecutionContext): Promise<Migrated> {
   );
   if (left === null) throw new Error('no project');
   await projects(eu).insertOne({ ...left, state: active, cameBy: migrationId });
+  const migratedTo = { region: 'eu', organizationId: migration.destinationOrganizationId };
+  await projects(us).updateOne({ _id: projectId }, { $set: { migratedTo } });
   const record: MigrationDocument = { ...migration, state: done, isPurging: true };
   await migrationCollection(us.db).replaceOne({ _id: migrationId }, record);
   const { isOpen: _, isPurging: __, ...there } = { ...record, side: 'destination' as const };
