@@ -1,3 +1,4 @@
+import { dirname } from 'node:path';
 import type { Endpoints } from '@silo/embedded/endpoints.ts';
 import { waitUntil } from '@silo/embedded/wait-until.ts';
 import type { MigrationDocument } from '@silo/project-service/store/documents.ts';
@@ -92,6 +93,11 @@ export class MigratingProject implements AsyncDisposable {
   /** The URL to which clients send its events: the edge of the source region. */
   get captureUrl(): string {
     return `${this.#migrant.from.endpoints.edge}/batch`;
+  }
+
+  /** The directory of the region to which it migrates, with all its files. */
+  get destinationDirectory(): string {
+    return dirname(dirname(this.#migrant.to.endpoints.ca));
   }
 
   get token(): string {

@@ -3,6 +3,7 @@ import type { Bench } from '../bench-servers.ts';
 import { CaptureLoad, type Captures } from '../capture-load.ts';
 import { type Compared, quantile } from '../measure.ts';
 import { MigratingProject } from '../migrating-project.ts';
+import { giveOwnCore } from '../own-cores.ts';
 import type { Measured, Row } from '../row.ts';
 
 const eventCount = 100_000;
@@ -18,33 +19,42 @@ type Run = Compared<number[]> & { eventCount: number; lateMsMax: number };
 /**
  * The duration of a capture at the region whose project is being copied and compared, until its
  * cutover. The floor: the same process's captures before, in the same run. Both under 1,000
- * captures a second.
+ * captures a second. In the rows `apart` the regions do not share a core, like regions on machines
+ * of their own.
  */
 export const migrationLatency: readonly Row[] = [
   row('migration-latency-p50', 0.5),
   row('migration-latency-p99', 0.99),
+  row('migration-latency-apart-p50', 0.5, 'apart'),
+  row('migration-latency-apart-p99', 0.99, 'apart'),
 ];
 
-const runs = new WeakMap<Bench, Promise<Run>>();
+type Place = 'shared' | 'apart';
+const runs = {
+  shared: new WeakMap<Bench, Promise<Run>>(),
+  apart: new WeakMap<Bench, Promise<Run>>(),
+};
 
-function row(name: string, share: number): Row {
+function row(name: string, share: number, place: Place = 'shared'): Row {
+  const where = place === 'apart' ? ', each region on a core of its own' : '';
   return {
     name,
     unit: 'ms',
     goal: { of: 'ratio', atMost: 1.5 },
-    about: `a capture of ${rate.eventsPerRequest} events, ${rate.requestsPerSecond} a second, while ${eventCount} events (--events) are copied to another region; floor: before`,
+    about: `a capture of ${rate.eventsPerRequest} events, ${rate.requestsPerSecond} a second, while ${eventCount} events (--events) are copied to another region${where}; floor: before`,
     run: async (bench) => {
-      const run = runs.get(bench) ?? measure(bench);
-      runs.set(bench, run);
+      const run = runs[place].get(bench) ?? measure(bench, place);
+      runs[place].set(bench, run);
       return measuredBy(await run, share);
     },
   };
 }
 
-async function measure(bench: Bench): Promise<Run> {
+async function measure(bench: Bench, place: Place): Promise<Run> {
   const { events = eventCount } = bench;
   await using project = await MigratingProject.open(bench, events);
   const { captureUrl: url, token } = project;
+  if (place === 'apart') giveOwnCore(project.destinationDirectory);
   await using captures = await CaptureLoad.start({ url, token, ...rate });
   const idleThenMigrating = async (signal: AbortSignal) => {
     await pause(warmUpMs, undefined, { signal });
