@@ -136,6 +136,16 @@ test('more refusals than a busy machine explains are found, but refusals during 
   t.deepEqual(checkAttempts([...attempts(2), ...Array.from({ length: 50 }, () => excused)]), []);
 });
 
+test('refusals beside yardsticks that take as long as a wait for a server are the machine’s', (t) => {
+  const refused = { ...attempt, outcome: 'DEPENDENCY_UNAVAILABLE' };
+  const beside = (yardstickMs: number) => [
+    { ...refused, yardstickMs },
+    { ...refused, yardstickMs },
+  ];
+  t.deepEqual(checkAttempts(beside(60)), []);
+  t.is(checkAttempts(beside(59)).length, 1);
+});
+
 test('an RPC with an unknown outcome, or on a stopped process, may take longer', (t) => {
   const late = { ...attempt, endedMs: 9_000 };
   t.deepEqual(checkAttempts([{ ...late, outcome: 'PROPAGATION_UNCONFIRMED' }]), []);
