@@ -62,10 +62,11 @@ test('a stream sees everything written before it began, even if others watch', a
   const watching = createWatching(migrations, systemClock);
   const other = watch(watching, world, 'acc_1');
   await other.next();
-  void other.next();
+  const others = other.next();
   await change(world, { bytesPerSecondMax: 7 });
   const { value } = await watch(watching, world, 'acc_2').next();
   t.is(value?.bytesPerSecondMax, 7);
+  t.is((await others).value?.bytesPerSecondMax, 7);
 });
 
 test('a caller who may not see a migration is refused by a separate read, even while others watch it', async (t) => {
