@@ -1,11 +1,11 @@
 import { status } from '@grpc/grpc-js';
 import type { SiloError } from '@silo/errors/silo-error.ts';
+import { limitLines } from '@silo/runtime/line-sampling.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Logger } from 'pino';
 import type { ActiveCall } from './active-call.ts';
 import type { Caller } from './call.ts';
 import { endCallSpan } from './call-span.ts';
-import { limitLines } from './line-sampling.ts';
 import type { MethodRules } from './method-rules.ts';
 import { measureCalls } from './rpc-metrics.ts';
 
@@ -36,10 +36,19 @@ const rejectedLinesMax = 1_000;
  */
 export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
   const measure = metrics === undefined ? undefined : measureCalls(metrics);
-  const isServedLogged = limitLines(log, servedLinesMax, 'served calls were not logged');
+  const isServedLogged = limitLines(log, {
+    linesMax: servedLinesMax,
+    message: 'served calls were not logged',
+  });
   // Sampled separately, so that a lower level hides no line of a higher one.
-  const isRoutineLogged = limitLines(log, servedLinesMax, 'routine calls were not logged');
-  const isRejectedLogged = limitLines(log, rejectedLinesMax, 'rejected calls were not logged');
+  const isRoutineLogged = limitLines(log, {
+    linesMax: servedLinesMax,
+    message: 'routine calls were not logged',
+  });
+  const isRejectedLogged = limitLines(log, {
+    linesMax: rejectedLinesMax,
+    message: 'rejected calls were not logged',
+  });
   const answered: CallReport['answered'] = (active, { isRoutine }, error) => {
     const durationMs = performance.now() - active.startMs;
     const code = status[error?.code ?? status.OK] ?? 'UNKNOWN';
@@ -82,7 +91,9 @@ export function createCallReport(log: Logger, metrics?: Metrics): CallReport {
     const fields = { status: status[error.code] ?? 'UNKNOWN', reason: error.reasonName };
     measure?.(unadmittedMethod, fields.status, fields.reason, undefined);
     if (!isRejectedLogged(address)) return;
-    log.info({ method: path.slice(0, pathLengthMax), ...fields, address, keyFingerprint }, 'call');
+    // A gRPC path has no query, but a client may send one, and it may hold a secret.
+    const method = path.slice(0, pathLengthMax).split('?', 1)[0];
+    log.info({ method, ...fields, address, keyFingerprint }, 'call');
   };
   return { answered, refused };
 }

@@ -1,7 +1,9 @@
 import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { ListenerRefusal, ReportListenerRefusal } from '@silo/runtime/listener-refusals.ts';
 import { networkOf } from './client-address.ts';
-import { receiveConnections } from './http2-servers.ts';
+import { rawSocketOf, receiveConnections } from './http2-servers.ts';
 import { handshakesPerTurn, prefaceTimeoutMs } from './limits.ts';
 import { PacedTurns } from './paced-turns.ts';
 
@@ -17,6 +19,8 @@ export type Connection = {
   isTrusted: boolean;
   /** Calls that were refused because the address has no points left. */
   refusals: number;
+  /** Whether the refusal of the connection is reported: it is reported once. */
+  isReported: boolean;
 };
 
 export type ConnectionSettings = {
@@ -26,6 +30,8 @@ export type ConnectionSettings = {
   trustsSessions: boolean;
   /** Called for each new connection; false closes it before the TLS handshake. */
   admits(network: string): boolean;
+  /** Called for each connection that is closed because of a limit or of its client's fault. */
+  report: ReportListenerRefusal;
 };
 
 /**
@@ -41,6 +47,7 @@ export class Connections {
   readonly #all = new Map<string, Connection>();
   readonly #byNetwork = new Map<string, Set<Connection>>();
   readonly #bySession = new WeakMap<object, Connection>();
+  readonly #bySocket = new WeakMap<object, Connection>();
   readonly #turns = new PacedTurns(handshakesPerTurn);
 
   constructor(settings: ConnectionSettings, timeoutMs = prefaceTimeoutMs) {
@@ -52,6 +59,15 @@ export class Connections {
   watch(server: Http2SecureServer): void {
     receiveConnections(server, (socket, proceed) => void this.#receive(socket, proceed));
     server.prependListener('session', (session) => this.#begin(session));
+    server.on('tlsClientError', (error, socket) => this.#reportHandshake(error, socket));
+    server.on('secureConnection', (socket) => {
+      if (socket.alpnProtocol !== 'h2') this.#report(this.#ofTls(socket), 'protocol');
+    });
+    server.on('sessionError', ({ code }: NodeJS.ErrnoException, session) => {
+      // Other errors mean that the client has left, or that this server has closed the session.
+      const isFault = code?.startsWith('ERR_HTTP2_') && code !== 'ERR_HTTP2_SESSION_ERROR';
+      if (isFault) this.#report(this.#bySession.get(session), 'protocol', code);
+    });
   }
 
   get count(): number {
@@ -79,16 +95,22 @@ export class Connections {
   #accept(socket: Socket): boolean {
     const address = socket.remoteAddress ?? 'unknown';
     const network = networkOf(address);
-    if (!this.#settings.admits(network) || !this.#hasRoomFor(network)) {
+    const refusal = this.#settings.admits(network) ? this.#makeRoomFor(network) : 'rate_limited';
+    if (refusal !== undefined) {
+      this.#settings.report(refusal, address);
       socket.destroy();
       return false;
     }
-    const prefaceTimer = setTimeout(() => this.#drop(connection), this.#prefaceTimeoutMs);
+    const prefaceTimer = setTimeout(
+      () => this.#refuse(connection, 'timeout'),
+      this.#prefaceTimeoutMs,
+    );
     const connection: Connection = {
       ...{ address, network, socket, prefaceTimer },
-      ...{ isTrusted: false, refusals: 0 },
+      ...{ isTrusted: false, refusals: 0, isReported: false },
     };
     this.#all.set(endpointsOf(socket), connection);
+    this.#bySocket.set(socket, connection);
     const siblings = this.#byNetwork.get(network) ?? new Set();
     this.#byNetwork.set(network, siblings.add(connection));
     const key = endpointsOf(socket);
@@ -96,21 +118,55 @@ export class Connections {
     return true;
   }
 
-  #hasRoomFor(network: string): boolean {
+  /** Evicts a connection if a limit is reached; the limit if there is none to evict. */
+  #makeRoomFor(network: string): ListenerRefusal | undefined {
     const { connectionsMax, perAddressMax } = this.#settings;
     const siblings = this.#byNetwork.get(network);
-    if (siblings !== undefined && siblings.size >= perAddressMax) return this.#dropOldest(siblings);
-    return this.#all.size < connectionsMax || this.#dropOldest(this.#all.values());
+    if (siblings !== undefined && siblings.size >= perAddressMax) {
+      return this.#evictOldest(siblings, 'connections_per_address_max');
+    }
+    if (this.#all.size < connectionsMax) return undefined;
+    return this.#evictOldest(this.#all.values(), 'connections_max');
   }
 
-  /** Evicts the oldest unauthenticated connection; false if there is none. */
-  #dropOldest(connections: Iterable<Connection>): boolean {
+  /** Evicts the oldest unauthenticated connection; returns the limit if there is none. */
+  #evictOldest(
+    connections: Iterable<Connection>,
+    limit: ListenerRefusal,
+  ): ListenerRefusal | undefined {
     for (const connection of connections) {
       if (connection.isTrusted) continue;
-      this.#drop(connection);
-      return true;
+      this.#refuse(connection, limit);
+      return undefined;
     }
-    return false;
+    return limit;
+  }
+
+  #refuse(connection: Connection, reason: ListenerRefusal): void {
+    this.#report(connection, reason);
+    this.#drop(connection);
+  }
+
+  #report(connection: Connection | undefined, reason: ListenerRefusal, code?: string): void {
+    if (connection?.isReported) return;
+    if (connection !== undefined) connection.isReported = true;
+    this.#settings.report(reason, connection?.address, code);
+  }
+
+  #reportHandshake({ code }: NodeJS.ErrnoException, socket: TLSSocket): void {
+    // Node checks the certificate after the handshake, and then closes the connection.
+    const isUntrusted = Boolean(socket.authorizationError);
+    // The client has left, or the connection was evicted.
+    if (code === 'ECONNRESET' && !isUntrusted) return;
+    const isOfCertificate = isUntrusted || code === 'ERR_SSL_PEER_DID_NOT_RETURN_A_CERTIFICATE';
+    const reason = isOfCertificate ? 'client_certificate' : 'handshake';
+    this.#report(this.#ofTls(socket), reason, code);
+  }
+
+  /** The connection of a TLS socket, even if it is already closed. */
+  #ofTls(socket: TLSSocket): Connection | undefined {
+    const raw = rawSocketOf(socket);
+    return raw && this.#bySocket.get(raw);
   }
 
   #drop(connection: Connection): void {

@@ -5,11 +5,14 @@ import { errors } from '@silo/errors/errors.ts';
 import { from } from '@silo/errors/from.ts';
 import type { SiloError } from '@silo/errors/silo-error.ts';
 import { toStatus } from '@silo/errors/to-status.ts';
+import type { ReportListenerRefusal } from '@silo/runtime/listener-refusals.ts';
 import { fingerprintOf } from '@silo/tokens/secrets.ts';
 import { answerEarly } from './answered-stream.ts';
+import type { CallReport } from './call-report.ts';
 import { type Connection, Connections } from './connections.ts';
 import { secretHashOfHeader } from './credentials.ts';
 import { http2ServersOf, http2StreamOf, receiveStreams } from './http2-servers.ts';
+import { libraryRefusal } from './library-refusal.ts';
 import {
   headerBytesMax,
   type PortLimits,
@@ -54,14 +57,6 @@ export type Arrival = {
   holds(messageBytes: number): () => void;
 };
 
-/** Reports a call that is rejected before its admission. */
-export type ReportRefused = (
-  path: string,
-  address: string,
-  error: SiloError,
-  keyFingerprint?: string,
-) => void;
-
 type FrontOptions = {
   limits: PortLimits;
   internal: boolean;
@@ -74,7 +69,10 @@ type FrontOptions = {
     authorization: string | undefined,
     signal: AbortSignal,
   ): Promise<boolean>;
-  reportRefused: ReportRefused;
+  /** Reports a call that is rejected before its admission. */
+  reportRefused: CallReport['refused'];
+  /** Reports connections, and calls that the gRPC library refuses itself. */
+  reportListener: ReportListenerRefusal;
 };
 
 const connectionPoints = 5;
@@ -109,7 +107,10 @@ export class Front implements Disposable {
   readonly #requestBytesMaxOf: FrontOptions['requestBytesMaxOf'];
   readonly #arrivals = new WeakMap<object, Arrival>();
   readonly #authenticate: FrontOptions['authenticate'];
-  readonly #reportRefused: ReportRefused;
+  readonly #reportRefused: FrontOptions['reportRefused'];
+  readonly #reportListener: ReportListenerRefusal;
+  /** The streams whose refusal this class or the pipeline reports. */
+  readonly #reported = new WeakSet<object>();
   readonly #reflectionSlots = new ReflectionSlots();
   readonly #turns = new PacedTurns(untrustedCallsPerTurn);
 
@@ -120,6 +121,7 @@ export class Front implements Disposable {
     takesCaptures,
     authenticate,
     reportRefused,
+    reportListener,
   }: FrontOptions) {
     const rates = internal ? undefined : new RateLimits(limits.rates);
     this.#internal = internal;
@@ -127,6 +129,7 @@ export class Front implements Disposable {
     this.#requestBytesMaxOf = requestBytesMaxOf;
     this.#authenticate = authenticate;
     this.#reportRefused = reportRefused;
+    this.#reportListener = reportListener;
     this.#connections = new Connections({
       connectionsMax: limits.connectionsMax,
       perAddressMax: internal ? limits.connectionsMax : limits.connectionsPerAddressMax,
@@ -137,6 +140,7 @@ export class Front implements Disposable {
         rates?.takeAddress(network, connectionPoints).catch(() => {});
         return true;
       },
+      report: reportListener,
     });
     const refuse: ConstructorParameters<typeof UnadmittedCalls>[0] = (stream, path, why) =>
       this.#refuseUnadmitted(stream, path, why);
@@ -151,16 +155,24 @@ export class Front implements Disposable {
       receiveStreams(http2Server, (stream, headers, proceed) => {
         dropLongDeadline(headers);
         const connection = this.#connections.of(stream);
-        if (connection === undefined) stream.close(constants.NGHTTP2_REFUSED_STREAM);
-        else if (this.#internal) this.#proceed(stream, connection, proceed);
+        if (connection === undefined) {
+          stream.close(constants.NGHTTP2_REFUSED_STREAM);
+          return;
+        }
+        stream.once('close', () => this.#reportUnhandled(stream, connection));
+        if (this.#internal) this.#proceed(stream, connection, proceed);
         else void this.#receive(stream, headers, connection, proceed);
       });
     }
   }
 
-  /** How a call arrived, for the call object that grpc-js passes to a handler. */
+  /**
+   * How a call arrived, for the call object that grpc-js passes to a handler. The caller reports
+   * how the call ends.
+   */
   arrivalOf(call: object): Arrival {
     const stream = http2StreamOf(call);
+    if (stream !== undefined) this.#reported.add(stream);
     return (stream && this.#arrivals.get(stream)) ?? unknownArrival;
   }
 
@@ -181,6 +193,7 @@ export class Front implements Disposable {
     stream.on('error', () => {}); // grpc-js adds its own listener later
     // HTTP/2 limits them too, but only for a client that acknowledges the settings of the server.
     if (headerBytesOf(headers) > headerBytesMax) {
+      this.#reportListener('headers_too_large', connection.address);
       stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
       return;
     }
@@ -195,8 +208,11 @@ export class Front implements Disposable {
       if (!isKnown) await this.#rates?.takeAddress(connection.network, points);
     } catch (error) {
       connection.refusals++;
-      if (this.#isAbusive(connection)) connection.socket.destroy();
-      else this.#refuse(stream, connection, from(error, { callId: '' }), headers[':path']);
+      const refusal = from(error, { callId: '' });
+      if (this.#isAbusive(connection)) {
+        this.#reportRefused(headers[':path'] ?? '', connection.address, refusal);
+        connection.socket.destroy();
+      } else this.#refuse(stream, connection, refusal, headers[':path']);
       return;
     }
     // The stream may have been reset meanwhile; then grpc-js would wait for its end forever.
@@ -298,6 +314,12 @@ export class Front implements Disposable {
     connection.socket.destroy();
   }
 
+  /** Reports a closed stream that grpc-js has refused before a handler began. */
+  #reportUnhandled(stream: ServerHttp2Stream, { address }: Connection): void {
+    const refusal = this.#reported.has(stream) ? undefined : libraryRefusal(stream);
+    if (refusal !== undefined) this.#reportListener(refusal.reason, address, refusal.code);
+  }
+
   #proceed(stream: ServerHttp2Stream, connection: Connection, proceed: () => void): void {
     const { address, network } = connection;
     const rates = this.#rates;
@@ -338,6 +360,7 @@ export class Front implements Disposable {
     keyHash?: Uint8Array,
   ): void {
     const fingerprint = keyHash && fingerprintOf(keyHash);
+    this.#reported.add(stream);
     this.#reportRefused(path, connection?.address ?? 'unknown', error, fingerprint);
     if (stream.closed || stream.destroyed) return;
     if (stream.headersSent) {

@@ -1,5 +1,6 @@
 import type { Http2SecureServer, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
 import type { Server } from '@grpc/grpc-js';
 
 /** Handles a new stream; `proceed` passes it to grpc-js. */
@@ -55,4 +56,10 @@ export function http2StreamOf(call: object): object | undefined {
   if (typeof inner !== 'object' || inner === null) return undefined;
   const stream: unknown = Reflect.get(inner, 'stream');
   return typeof stream === 'object' && stream !== null ? stream : undefined;
+}
+
+/** The TCP socket under a TLS socket; Node has no public API for it. */
+export function rawSocketOf(socket: TLSSocket): object | undefined {
+  const raw: unknown = Reflect.get(socket, '_parent');
+  return typeof raw === 'object' && raw !== null ? raw : undefined;
 }

@@ -2,6 +2,7 @@ import type { SecureServerOptions } from 'node:http2';
 import { type MethodDefinition, Server, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { type Image, loadCommentedImage, loadImage } from '@silo/protos/image.ts';
 import { systemSleep } from '@silo/runtime/clock.ts';
+import { createListenerRefusals } from '@silo/runtime/listener-refusals.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import type { Logger } from 'pino';
 import type { AdmissionOptions } from './admit.ts';
@@ -108,6 +109,7 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       );
     },
     reportRefused: report.refused,
+    reportListener: createListenerRefusals(internal ? 'internal' : 'public', options),
   });
   const pipeline: Pipeline = {
     admission: options,
@@ -133,7 +135,9 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
       'grpc.max_connection_idle_ms': idleConnectionMs,
     }),
   });
-  refuseUnknownMethods(server);
+  refuseUnknownMethods(server, (call, path, error) =>
+    report.refused(path, front.arrivalOf(call).address, error),
+  );
   for (const service of services) addService(server, service, pipeline, rules, internal);
   const serviceNames = services.map(({ serviceName }) => serviceName);
   const health = createHealth(serviceNames);

@@ -1,8 +1,15 @@
 import { once } from 'node:events';
-import { createServer, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { HostPort } from './config.ts';
 import { race } from './deadline.ts';
+import {
+  createListenerRefusals,
+  type ListenerRefusal,
+  reasonOfClientError,
+} from './listener-refusals.ts';
+import type { Log } from './log.ts';
 
 /** The metrics of a process: a prom-client registry. */
 export type Metrics = Registry;
@@ -78,14 +85,25 @@ export type MetricsServer = AsyncDisposable & { address: HostPort };
 export async function serveMetrics(
   address: HostPort,
   metrics: Metrics,
-  signal?: AbortSignal,
+  { log, signal }: { log: Log; signal?: AbortSignal },
 ): Promise<MetricsServer> {
   signal?.throwIfAborted();
-  const server = createServer((request, response) => {
+  const report = createListenerRefusals('metrics', { log, metrics });
+  const serve = (request: IncomingMessage, response: ServerResponse) => {
+    const { remoteAddress } = request.socket;
+    if (request.headers.host === undefined && request.httpVersion === '1.1') {
+      report('protocol', remoteAddress);
+      return respond(response, 400, 'the header Host is missing\n');
+    }
     const path = request.url?.split('?', 1)[0];
-    if (path !== '/metrics' && path !== '/live')
+    if (path !== '/metrics' && path !== '/live') {
+      report('not_found', remoteAddress);
       return respond(response, 404, 'not found: the paths are /metrics and /live\n');
-    if (request.method !== 'GET') return respond(response, 405, 'only GET\n');
+    }
+    if (request.method !== 'GET') {
+      report('method_not_allowed', remoteAddress);
+      return respond(response, 405, 'only GET\n');
+    }
     // For probes, because a scrape costs statements, and some metrics cover the time since the last
     // scrape.
     if (path === '/live') return respond(response, 200, 'live\n');
@@ -93,7 +111,20 @@ export async function serveMetrics(
       (text) => respond(response, 200, text, metrics.contentType),
       () => respond(response, 500, 'the metrics could not be collected\n'),
     );
-  });
+  };
+  const refuse = (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (socket.writable && error.code !== 'ECONNRESET') {
+      const reason = reasonOfClientError(error);
+      report(reason, socket.remoteAddress, error.code);
+      socket.end(`HTTP/1.1 ${brokenStatus[reason] ?? badRequest}\r\nConnection: close\r\n\r\n`);
+    }
+    socket.destroySoon();
+  };
+  // Without these options and listeners, Node refuses some requests itself and reports nothing.
+  const server = createServer({ requireHostHeader: false }, serve)
+    .on('checkExpectation', serve)
+    .on('connect', (_, socket: Socket) => refuse(new Error('CONNECT is not served'), socket))
+    .on('clientError', refuse);
   server.listen(address.port, address.host);
   await once(server, 'listening'); // rejects on 'error'
   const close = () => closeServer(server);
@@ -109,6 +140,12 @@ export async function serveMetrics(
     },
   };
 }
+
+const badRequest = '400 Bad Request';
+const brokenStatus: Partial<Record<ListenerRefusal, string>> = {
+  timeout: '408 Request Timeout',
+  headers_too_large: '431 Request Header Fields Too Large',
+};
 
 function respond(
   response: ServerResponse,

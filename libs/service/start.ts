@@ -187,7 +187,7 @@ export async function startService(
   measureRelay(metrics, db);
   if (own !== undefined) measureIgnored(metrics, 'registry', () => own.ignored);
   if (config.metricsAddress) {
-    opened.use(await serveMetrics(config.metricsAddress, metrics));
+    opened.use(await serveMetrics(config.metricsAddress, metrics, { log }));
   }
   const ports = opened.use(
     await openPorts({

@@ -67,7 +67,7 @@ test('in a burst of connections, one TLS handshake begins in each turn; a reset 
   http2Server.removeAllListeners('connection');
   const begun: Socket[] = [];
   http2Server.on('connection', (socket: Socket) => begun.push(socket));
-  const connections = new Connections({ ...anybody, admits: () => true });
+  const connections = new Connections({ ...anybody, admits: () => true, report: () => {} });
   connections.watch(http2Server);
   const [first, reset, last] = [new Socket(), new Socket(), new Socket()];
   for (const socket of [first, reset, last]) http2Server.emit('connection', socket);
@@ -239,7 +239,7 @@ test('a client that resets its calls repeatedly loses its connection', async (t)
 test('a connection that does not speak HTTP/2 in time is closed; one that does stays open', async (t) => {
   const { cert, key, ca } = await (await makeAuthority(t))('service', 'org');
   const http2Server = createSecureServer({ cert: readFileSync(cert), key: readFileSync(key) });
-  const connections = new Connections({ ...anybody, admits: () => true }, 3_000);
+  const connections = new Connections({ ...anybody, admits: () => true, report: () => {} }, 3_000);
   connections.watch(http2Server);
   http2Server.listen(0, '127.0.0.1');
   await once(http2Server, 'listening');

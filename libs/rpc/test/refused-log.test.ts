@@ -1,13 +1,13 @@
 import { Metadata } from '@grpc/grpc-js';
 import { StaffServiceClient } from '@silo/protos/gen/silo/org/internal/v1/staff_service.ts';
 import { AccountServiceClient } from '@silo/protos/gen/silo/org/v1/account_service.ts';
+import { createLineSampling } from '@silo/runtime/line-sampling.ts';
 import { fakeClock } from '@silo/runtime/test/fake-clock.ts';
 import { fingerprintOf, newApiKey } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
 import { ActiveCall } from '../active-call.ts';
 import { createCallReport } from '../call-report.ts';
-import { createLineSampling } from '../line-sampling.ts';
 import {
   accountId,
   accountService,
@@ -111,7 +111,7 @@ test('a flood of served calls of one caller is sampled, and hides no other calle
 
 test('the flood of one address does not hide rejected calls of another', (t) => {
   const clock = fakeClock();
-  const sample = createLineSampling(1_000, clock);
+  const sample = createLineSampling({ linesMax: 1_000, clock });
   const logged = (address: string, calls: number) =>
     Array.from({ length: calls }, () => sample(address)).filter(({ isLogged }) => isLogged).length;
   t.is(logged('192.0.2.1', 5_000), 100);
@@ -122,7 +122,7 @@ test('the flood of one address does not hide rejected calls of another', (t) => 
 });
 
 test('a flood from many addresses is limited in total', (t) => {
-  const sample = createLineSampling(1_000, fakeClock());
+  const sample = createLineSampling({ linesMax: 1_000, clock: fakeClock() });
   const all = Array.from({ length: 5_000 }, (_, index) => sample(`192.0.2.${index}`));
   t.is(all.filter(({ isLogged }) => isLogged).length, 1_000);
 });

@@ -1,7 +1,9 @@
 import test from 'ava';
 import { Counter } from 'prom-client';
+import { silentLogger } from '../log.ts';
 import { createMetrics, serveMetrics } from '../metrics.ts';
 
+const log = silentLogger();
 const anywhere = { host: '127.0.0.1', port: 0 };
 
 function registryWithCounter() {
@@ -11,7 +13,7 @@ function registryWithCounter() {
 }
 
 test('the metrics are served at /metrics with service and region on each', async (t) => {
-  await using server = await serveMetrics(anywhere, registryWithCounter());
+  await using server = await serveMetrics(anywhere, registryWithCounter(), { log });
   const response = await fetch(`http://127.0.0.1:${server.address.port}/metrics`);
   const text = await response.text();
   t.is(response.status, 200);
@@ -21,7 +23,7 @@ test('the metrics are served at /metrics with service and region on each', async
 });
 
 test('only GET /metrics is served, and /live, which collects nothing', async (t) => {
-  await using server = await serveMetrics(anywhere, registryWithCounter());
+  await using server = await serveMetrics(anywhere, registryWithCounter(), { log });
   const at = `http://127.0.0.1:${server.address.port}`;
   t.is((await fetch(`${at}/`)).status, 404);
   t.is((await fetch(`${at}/metrics`, { method: 'POST' })).status, 405);
@@ -30,22 +32,30 @@ test('only GET /metrics is served, and /live, which collects nothing', async (t)
 
 test('the port is free after disposal and after an abort', async (t) => {
   const controller = new AbortController();
-  const first = await serveMetrics(anywhere, registryWithCounter(), controller.signal);
+  const first = await serveMetrics(anywhere, registryWithCounter(), {
+    ...{ log, signal: controller.signal },
+  });
   await fetch(`http://127.0.0.1:${first.address.port}/metrics`); // leaves a kept-alive connection
   await first[Symbol.asyncDispose]();
-  const second = await serveMetrics(first.address, registryWithCounter(), controller.signal);
+  const second = await serveMetrics(first.address, registryWithCounter(), {
+    ...{ log, signal: controller.signal },
+  });
   controller.abort();
   await second[Symbol.asyncDispose](); // also waits for the close that the abort started
-  await (await serveMetrics(first.address, registryWithCounter()))[Symbol.asyncDispose]();
+  await (await serveMetrics(first.address, registryWithCounter(), { log }))[Symbol.asyncDispose]();
   t.pass();
 });
 
 test('serving metrics on a port in use rejects', async (t) => {
-  await using server = await serveMetrics(anywhere, registryWithCounter());
-  await t.throwsAsync(serveMetrics(server.address, registryWithCounter()), { code: 'EADDRINUSE' });
+  await using server = await serveMetrics(anywhere, registryWithCounter(), { log });
+  await t.throwsAsync(serveMetrics(server.address, registryWithCounter(), { log }), {
+    code: 'EADDRINUSE',
+  });
 });
 
 test('an aborted signal starts nothing', async (t) => {
   const signal = AbortSignal.abort(new Error('over'));
-  await t.throwsAsync(serveMetrics(anywhere, registryWithCounter(), signal), { message: 'over' });
+  await t.throwsAsync(serveMetrics(anywhere, registryWithCounter(), { log, signal }), {
+    message: 'over',
+  });
 });

@@ -2,6 +2,7 @@ import type { PortLimits } from '@silo/rpc/limits.ts';
 import { RateLimits } from '@silo/rpc/rate-limits.ts';
 import type { Clock } from '@silo/runtime/clock.ts';
 import { formatHostPort, type HostPort } from '@silo/runtime/config.ts';
+import { createListenerRefusals } from '@silo/runtime/listener-refusals.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import type { Metrics } from '@silo/runtime/metrics.ts';
 import { captureWaitMsMax } from '../rules/cutover-times.ts';
@@ -81,7 +82,9 @@ export async function openEdge(
   });
   const metrics = measureEdge(dependencies.metrics, held);
   const state = { isServing: false, isDraining: false };
-  const app = await createHttpServer({ ...settings, times }, { state, metrics, log });
+  const reportListener = createListenerRefusals('edge', dependencies);
+  const http = { state, metrics, reportListener, log };
+  const app = await createHttpServer({ ...settings, times }, http);
   limitUnread(app, { held, clock });
   const heldElsewhere = new HeldElsewhere(clock);
   addCaptureRoutes(app, {

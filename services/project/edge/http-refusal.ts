@@ -58,6 +58,18 @@ export class HttpRefusal extends Error {
   static readonly badBody = (description: string) =>
     new HttpRefusal(400, 'INVALID_BODY', `The body ${description}.`);
   static readonly badRequest = new HttpRefusal(400, 'INVALID_REQUEST', 'The request is malformed.');
+  static readonly invalidHttp = new HttpRefusal(
+    400,
+    'INVALID_REQUEST',
+    'The request is not valid HTTP/1.1.',
+  );
+  static readonly headersTooLarge = (bytesMax: number) =>
+    new HttpRefusal(400, 'INVALID_REQUEST', `The headers have more than ${bytesMax / 1_024} KiB.`);
+  static readonly requestTimeout = new HttpRefusal(
+    503,
+    'REQUEST_TIMEOUT',
+    `The request took too long. ${sendAgain}`,
+  );
   static readonly tooLarge = (bytesMax: number) =>
     new HttpRefusal(413, 'BODY_TOO_LARGE', `The body has more than ${bytesMax} bytes.`);
   static readonly notFound = new HttpRefusal(404, 'NOT_FOUND', 'This path does not exist.');

@@ -1,8 +1,13 @@
-import type { Socket } from 'node:net';
+import { STATUS_CODES } from 'node:http';
+import type { DropArgument, Socket } from 'node:net';
 import cors from '@fastify/cors';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { networkOf } from '@silo/rpc/client-address.ts';
 import type { PortLimits } from '@silo/rpc/limits.ts';
+import {
+  type ReportListenerRefusal,
+  reasonOfClientError,
+} from '@silo/runtime/listener-refusals.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { isTracing } from '@silo/runtime/tracing.ts';
 import { type FastifyInstance, type FastifyReply, type FastifyRequest, fastify } from 'fastify';
@@ -33,6 +38,8 @@ type Dependencies = {
   /** If true, new requests are refused. */
   state: { isDraining: boolean };
   metrics: EdgeMetrics;
+  /** Reports what is refused before its headers are read. */
+  reportListener: ReportListenerRefusal;
   log: Log;
 };
 
@@ -49,10 +56,32 @@ const mediaType = /^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(;|$)/;
  */
 export async function createHttpServer(
   { trustedProxies, limits, times }: HttpServerSettings,
-  { state, metrics, log }: Dependencies,
+  { state, metrics, reportListener, log }: Dependencies,
 ): Promise<FastifyInstance> {
   /** The origin of the last request of each connection. */
   const origins = new WeakMap<Socket, string>();
+  /** The last request of each connection, until it is answered. */
+  const unanswered = new WeakMap<Socket, FastifyRequest>();
+  const reported = new WeakSet<FastifyRequest>();
+  const logRefusal = createRefusalLines(log);
+  const reportRequest = (request: FastifyRequest, refusal: HttpRefusal) => {
+    // A request that Node refuses while its body is read also fails in its route.
+    if (reported.has(request)) return;
+    reported.add(request);
+    metrics.refused(refusal);
+    logRefusal(request, refusal);
+  };
+  const refuseBroken = (error: NodeJS.ErrnoException, socket: Socket) => {
+    if (!socket.writable || error.code === 'ECONNRESET') {
+      socket.destroy();
+      return;
+    }
+    const refusal = refusalOfBroken(error);
+    const request = unanswered.get(socket);
+    if (request !== undefined && !request.raw.complete) reportRequest(request, refusal);
+    else reportListener(reasonOfClientError(error), socket.remoteAddress, error.code);
+    answerBroken(socket, refusal, origins.get(socket));
+  };
   const app = fastify({
     trustProxy: trustedProxies.length > 0 ? [...trustedProxies] : false,
     requestTimeout: times.requestMs,
@@ -61,18 +90,34 @@ export async function createHttpServer(
       headersTimeout: times.headersMs,
       connectionsCheckingInterval: times.checkMs,
       maxHeaderSize: headerBytesMax,
+      // Checked below: Node would refuse the request without reporting it.
+      requireHostHeader: false,
     },
     forceCloseConnections: 'idle',
     return503OnClosing: false,
     // Clients would follow a redirect to the path with a slash with GET, and take it for a success.
     routerOptions: { ignoreTrailingSlash: true, ignoreDuplicateSlashes: true },
-    clientErrorHandler: (error, socket) => refuseBrokenRequest(error, socket, origins.get(socket)),
-    frameworkErrors: refuseUnroutable,
+    clientErrorHandler: refuseBroken,
+    frameworkErrors: (_error, request, reply) => {
+      reportRequest(request, HttpRefusal.badRequest);
+      refuseUnroutable(request, reply);
+    },
   });
   app.server.maxConnections = limits.connectionsMax;
+  app.server.on('drop', (dropped?: DropArgument) =>
+    reportListener('connections_max', dropped?.remoteAddress),
+  );
   if (trustedProxies.length === 0) {
-    limitConnectionsPerAddress(app, limits.connectionsPerAddressMax);
+    limitConnectionsPerAddress(app, limits.connectionsPerAddressMax, reportListener);
   }
+  // Node would close the connection of a CONNECT without reporting it.
+  app.server.on('connect', (_, socket: Socket) =>
+    refuseBroken(new Error('CONNECT is not served'), socket),
+  );
+  // Node would refuse each expectation except 100-continue; RFC 9110 allows to ignore them.
+  app.server.on('checkExpectation', (request, response) => {
+    app.server.emit('request', request, response);
+  });
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('*', (_request, _body, done) => done(null, undefined));
   // Register tracing first, so that the trace includes all later hooks.
@@ -85,24 +130,27 @@ export async function createHttpServer(
     strictPreflight: false,
     optionsSuccessStatus: 200,
   });
-  app.addHook('onRequest', async ({ raw: { headers, socket } }) => {
+  app.addHook('onRequest', async (request) => {
+    const { headers, httpVersion, socket } = request.raw;
+    unanswered.set(socket, request);
     if (headers.origin !== undefined) origins.set(socket, headers.origin);
+    if (headers.host === undefined && httpVersion === '1.1') throw HttpRefusal.badRequest;
     if (state.isDraining) throw HttpRefusal.draining;
     // Fastify would refuse an invalid content type, but the routes can read the body without it.
     if (!mediaType.test(headers['content-type'] ?? '')) delete headers['content-type'];
   });
   app.addHook('onResponse', async (request, reply) => {
+    const { socket } = request.raw;
+    if (unanswered.get(socket) === request) unanswered.delete(socket);
     const route = request.routeOptions.url ?? 'none';
     metrics.answered(route, reply.statusCode, reply.elapsedTime / 1_000);
   });
   app.setNotFoundHandler(async () => {
     throw HttpRefusal.notFound;
   });
-  const logRefusal = createRefusalLines(log);
   app.setErrorHandler(async (error, request, reply) => {
     const refusal = refusalOf(error, request, log);
-    metrics.refused(refusal);
-    logRefusal(request, refusal);
+    reportRequest(request, refusal);
     return await send(reply, refusal);
   });
   return app;
@@ -132,7 +180,7 @@ async function send(reply: FastifyReply, refusal: HttpRefusal): Promise<FastifyR
  * Refuses requests that Fastify rejects before routing. No hook runs for them: set the CORS headers
  * here.
  */
-function refuseUnroutable(_error: Error, request: FastifyRequest, reply: FastifyReply): void {
+function refuseUnroutable(request: FastifyRequest, reply: FastifyReply): void {
   const { origin } = request.headers;
   if (origin !== undefined) {
     reply.header('access-control-allow-origin', origin);
@@ -141,28 +189,22 @@ function refuseUnroutable(_error: Error, request: FastifyRequest, reply: Fastify
   void send(reply, HttpRefusal.badRequest);
 }
 
+/** The refusal of a request that Node rejects: malformed HTTP, or a timeout. */
+function refusalOfBroken(error: NodeJS.ErrnoException): HttpRefusal {
+  const reason = reasonOfClientError(error);
+  if (reason === 'timeout') return HttpRefusal.requestTimeout;
+  return reason === 'headers_too_large'
+    ? HttpRefusal.headersTooLarge(headerBytesMax)
+    : HttpRefusal.invalidHttp;
+}
+
 /**
- * Refuses requests that Node rejects: malformed HTTP and timeouts. If the connection has had no
- * earlier request, its origin is not known: then any origin may read the response, without
- * credentials.
+ * Answers a request that Node rejects. If the connection has had no earlier request, its origin is
+ * not known: then any origin may read the response, without credentials.
  */
-function refuseBrokenRequest(
-  error: NodeJS.ErrnoException,
-  socket: Socket,
-  origin: string | undefined,
-): void {
-  if (!socket.writable || error.code === 'ECONNRESET') {
-    socket.destroy();
-    return;
-  }
-  const isSlow = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const first = isSlow ? '503 Service Unavailable\r\nRetry-After: 1' : '400 Bad Request';
-  const reason = isSlow ? 'REQUEST_TIMEOUT' : 'INVALID_REQUEST';
-  const message = isSlow
-    ? 'The request took too long. Send the same request again.'
-    : error.code === 'HPE_HEADER_OVERFLOW'
-      ? `The headers have more than ${headerBytesMax / 1_024} KiB.`
-      : 'The request is not valid HTTP/1.1.';
+function answerBroken(socket: Socket, refusal: HttpRefusal, origin: string | undefined): void {
+  const { status, reason, message, retryAfterSeconds } = refusal;
+  const retryAfter = retryAfterSeconds === undefined ? '' : `Retry-After: ${retryAfterSeconds}\r\n`;
   const allowed =
     origin === undefined
       ? 'Access-Control-Allow-Origin: *'
@@ -172,20 +214,25 @@ function refuseBrokenRequest(
   const lingering = setTimeout(() => socket.destroy(), lingerMs);
   socket.once('close', () => clearTimeout(lingering));
   socket.end(
-    `HTTP/1.1 ${first}\r\n${allowed}\r\nAccess-Control-Expose-Headers: Retry-After\r\n` +
-      'Connection: close\r\n' +
+    `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${retryAfter}${allowed}\r\n` +
+      'Access-Control-Expose-Headers: Retry-After\r\nConnection: close\r\n' +
       `Content-Type: application/json\r\nContent-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
     // Node decodes headers as Latin-1.
     'latin1',
   );
 }
 
-function limitConnectionsPerAddress({ server }: FastifyInstance, max: number): void {
+function limitConnectionsPerAddress(
+  { server }: FastifyInstance,
+  max: number,
+  report: ReportListenerRefusal,
+): void {
   const counts = new Map<string, number>();
   server.on('connection', (socket: Socket) => {
     const network = networkOf(socket.remoteAddress);
     const count = (counts.get(network) ?? 0) + 1;
     if (count > max) {
+      report('connections_per_address_max', socket.remoteAddress);
       socket.destroy();
       return;
     }

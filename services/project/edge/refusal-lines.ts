@@ -1,5 +1,5 @@
 import { SiloError } from '@silo/errors/silo-error.ts';
-import { limitLines } from '@silo/rpc/line-sampling.ts';
+import { limitLines } from '@silo/runtime/line-sampling.ts';
 import type { Log } from '@silo/runtime/log.ts';
 import { fingerprintOf, hashOf } from '@silo/tokens/secrets.ts';
 import type { FastifyRequest } from 'fastify';
@@ -23,7 +23,7 @@ export function noteToken(request: FastifyRequest, token: string): void {
 export function createRefusalLines(
   log: Log,
 ): (request: FastifyRequest, refusal: HttpRefusal) => void {
-  const isLogged = limitLines(log, linesMax, 'refused HTTP requests were not logged');
+  const isLogged = limitLines(log, { linesMax, message: 'refused HTTP requests were not logged' });
   return (request, { status, reason, cause }) => {
     const { address } = senderOf(request);
     if (!isLogged(address)) return;

@@ -3,128 +3,27 @@
  * database.
  */
 import assert from 'node:assert/strict';
-import { request as httpRequest, type IncomingMessage } from 'node:http';
-import { connect, type Socket } from 'node:net';
-import { text } from 'node:stream/consumers';
 import { gzipSync } from 'node:zlib';
 import type { TokenPermitAnswer } from '@silo/access/access.ts';
 import { errors } from '@silo/errors/errors.ts';
 import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { ProjectFact } from '@silo/protos/gen/silo/project/internal/v1/fact_service.ts';
 import { defaultLimits } from '@silo/rpc/limits.ts';
-import { keptLog } from '@silo/rpc/test/support.ts';
 import { systemClock } from '@silo/runtime/clock.ts';
-import { type Log, silentLogger } from '@silo/runtime/log.ts';
-import { createMetrics } from '@silo/runtime/metrics.ts';
-import { fingerprintOf, hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
+import { newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
 import { eventually } from '../../../test/harness/eventually.ts';
-import { Storing } from '../capture/storing.ts';
-import { type EdgeDependencies, type EdgeTimes, openEdge } from '../edge/edge.ts';
-
-const host = '127.0.0.1';
-/** Longer than any test: each test sets the timeout that it checks. */
-const long: EdgeTimes = {
-  headersMs: 300_000,
-  requestMs: 300_000,
-  checkMs: 20,
-  keepAliveMs: 300_000,
-  waitMs: 300_000,
-};
-
-type Opened = { port: number; heldBytes(): Promise<number> };
-type Insert = ConstructorParameters<typeof Storing>[0]['insert'];
-
-const dead: TokenPermitAnswer = {
-  allowed: false,
-  refusal: { reason: ErrorReason.ERROR_REASON_TOKEN_INVALID, detail: '' },
-};
-
-const unexpected = async () => {
-  throw new Error('this test sends no whole capture');
-};
-
-/** An edge that accepts no token unless `permitToken` does. */
-async function open(
-  t: ExecutionContext,
-  {
-    times = {},
-    limits = {},
-    trustedProxies = [],
-    recallToken = () => undefined,
-    permitToken = unexpected,
-    verifyToken = unexpected,
-    insert = unexpected,
-    clock = systemClock,
-    log = silentLogger(),
-  }: {
-    times?: Partial<EdgeTimes>;
-    limits?: Partial<typeof defaultLimits>;
-    trustedProxies?: string[];
-    recallToken?: EdgeDependencies['access']['recallToken'];
-    permitToken?: EdgeDependencies['access']['permitToken'];
-    verifyToken?: EdgeDependencies['access']['verifyToken'];
-    insert?: Insert;
-    clock?: typeof systemClock;
-    log?: Log;
-  } = {},
-): Promise<Opened> {
-  const metrics = createMetrics({ service: 'project', region: 'us' });
-  const edge = await openEdge(
-    {
-      ...{ address: { host, port: 0 }, trustedProxies, heldBytesMax: 32 * 2 ** 20 },
-      limits: { ...defaultLimits, ...limits },
-      times: { ...long, ...times },
-    },
-    {
-      ...{ metrics, clock, log, onDeadToken: () => {} },
-      access: { recallToken, permitToken, verifyToken },
-      capture: { storing: new Storing({ insert }), clock: systemClock },
-      ...{ regions: new Map(), projects: { fact: async () => undefined } },
-      migratingProjects: { haveAnyLeft: unexpected },
-      directory: { findTokenProjects: unexpected },
-    },
-  );
-  t.teardown(() => edge[Symbol.asyncDispose]());
-  const heldBytes = async () => {
-    const held = await metrics.getSingleMetric('silo_edge_held_bytes')?.get();
-    return held?.values[0]?.value ?? Number.NaN;
-  };
-  return { port: Number(edge.address.split(':').at(-1)), heldBytes };
-}
-
-/** A connection, the data received on it, and its end. */
-function connectTo(t: ExecutionContext, port: number, localAddress = host) {
-  const socket: Socket = connect({ host, port, localAddress, allowHalfOpen: true });
-  t.teardown(() => socket.destroy());
-  const seen = { text: '', isEnded: false, isClosed: false };
-  socket.on('data', (data) => {
-    seen.text += data;
-  });
-  socket.on('end', () => {
-    seen.isEnded = true;
-  });
-  socket.on('error', () => {});
-  socket.on('close', () => {
-    seen.isClosed = true;
-  });
-  return { socket, seen };
-}
-
-const live = `GET /healthz/live HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
-
-/** Sends single bytes while the other side accepts them. */
-function drip(t: ExecutionContext, socket: Socket, byte: string): void {
-  const timer = setInterval(() => socket.write(byte), 10);
-  t.teardown(() => clearInterval(timer));
-}
-
-function ended(seen: { text: string; isEnded: boolean }): Promise<string> {
-  return eventually(() => {
-    if (!seen.isEnded) throw new Error(`the connection is open: ${seen.text}`);
-    return seen.text;
-  });
-}
+import {
+  connectTo,
+  dead,
+  drip,
+  ended,
+  host,
+  type Insert,
+  live,
+  open,
+  post,
+} from './edge-support.ts';
 
 const slow =
   /^HTTP\/1\.1 503 [\s\S]*Retry-After: 1\r\n[\s\S]*Connection: close\r\n[\s\S]*REQUEST_TIMEOUT/;
@@ -206,16 +105,6 @@ test('a request that gets 503 holds its memory while its events are still being 
     if (held > 0) throw new Error(`${held} bytes are held`);
   });
 });
-
-/** Sends a body from an address, and returns the status and the reason. */
-async function post(port: number, path: string, body: string | Buffer, localAddress = host) {
-  const options = { host, port, path, localAddress, method: 'POST', agent: false };
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
-  httpRequest(options, resolve).on('error', reject).end(body);
-  const response = await promise;
-  const { error } = JSON.parse(await text(response)) as { error?: { reason: string } };
-  return [response.statusCode, error?.reason];
-}
 
 /** The text of events that take many times its memory when they are parsed. */
 const tiny = (count: number) => `{"event":"seen","distinct_id":"ada"}${',{}'.repeat(count - 1)}`;
@@ -487,50 +376,6 @@ test('a client that does not read its response in time loses its connection', as
   socket.resume();
   await eventually(() => assert.ok(seen.isEnded || seen.isClosed));
   t.false(seen.text.endsWith('}}}'));
-});
-
-test('a refused request is logged with route, reason, address and fingerprint of the token', async (t) => {
-  const { log, lines } = keptLog();
-  const { port } = await open(t, { log, permitToken: async () => dead, verifyToken: () => dead });
-  const [first, second, third] = Array.from({ length: 3 }, newProjectToken) as [
-    string,
-    string,
-    string,
-  ];
-  await post(port, '/batch', `{"api_key":"${first}","batch":[{"event":"seen"}]}`);
-  await post(port, '/i/v0/e', 'no JSON');
-  await post(port, '/nowhere', '{}');
-  await post(port, '/flags', `{"token":"${second}"}`);
-  const url = `http://${host}:${port}`;
-  await fetch(`${url}/array/${third}/config.js`);
-  const authorization = `Bearer ${first}`;
-  await fetch(`${url}/i/v1/analytics/events`, { method: 'POST', headers: { authorization } });
-  const logged = lines.map((line) => JSON.parse(line));
-  t.deepEqual(
-    logged.map(({ msg, route, status, reason, address, tokenFingerprint }) => [
-      ...[msg, route, status, reason, address, tokenFingerprint],
-    ]),
-    [
-      ['/batch', 401, 'TOKEN_INVALID', first],
-      ['/i/v0/e', 400, 'INVALID_BODY', undefined],
-      ['none', 404, 'NOT_FOUND', undefined],
-      ['/flags', 401, 'TOKEN_INVALID', second],
-      ['/array/:token/config.js', 404, 'NOT_FOUND', third],
-      ['/i/v1/analytics/events', 400, 'INVALID_BODY', first],
-    ].map(([route, status, reason, token]) => [
-      ...['HTTP request refused', route, status, reason, host],
-      typeof token === 'string' ? fingerprintOf(hashOf(token)) : undefined,
-    ]),
-  );
-  const text = lines.join('');
-  for (const token of [first, second, third]) t.false(text.includes(token.slice(4)));
-});
-
-test('a flood of refused requests of one address is sampled', async (t) => {
-  const { log, lines } = keptLog();
-  const { port } = await open(t, { log });
-  for (let count = 1; count <= 150; count++) await post(port, '/nowhere', '');
-  t.true(lines.length < 150, `${lines.length} lines`);
 });
 
 test('a connection without requests is closed', async (t) => {
