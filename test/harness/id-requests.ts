@@ -12,6 +12,7 @@ import { CountGrouping } from '@silo/protos/gen/silo/project/v1/event_service.ts
 import { Project } from '@silo/protos/gen/silo/project/v1/project.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import { billingDetails, keyMessage, upgrade } from '../authorization/world.ts';
+import { type MigrationRegion, newMigrant, requested } from '../scenarios/migration-support.ts';
 import type { PublicApi, SignedUp } from './clients.ts';
 
 /**
@@ -290,12 +291,29 @@ export const ofDestinations: Record<string, IdRequest> = {
     }),
 };
 
+/** All these requests, by the kind of thing that they name. */
+export const requestsByKind = {
+  organizations: { ...ofOrganizations, ...ofOrganizationsBesides },
+  destinations: ofDestinations,
+  projects: { ...ofProjects, ...ofProjectsBesides, ...ofDeletedProjects, ...currentProject },
+  moves: ofMoves,
+  keys: ofKeys,
+  accounts: ofAccounts,
+  invites: ofInvites,
+  eventDeletions: ofEventDeletions,
+  migrations: ofMigrations,
+  offers: ofOffers,
+} satisfies Record<string, Record<string, IdRequest>>;
+
+type Kind = keyof typeof requestsByKind;
+
 /** Requests that name one kind of thing, a hidden one, and ids of absent ones. */
-export type HiddenThing = {
-  requests: Record<string, IdRequest>;
-  hidden: string;
-  absent: () => string;
-};
+export type HiddenThing = Ids & { requests: Record<string, IdRequest> };
+
+type Ids = { hidden: string; absent: () => string };
+
+/** The kinds that only exist with two regions: see `hideMigration`. */
+type RegionalKind = 'migrations' | 'offers';
 
 /** Creates one thing of each kind that only this account can see; `use` lets the account use it. */
 export async function hideThings(owner: SignedUp): Promise<{
@@ -314,21 +332,22 @@ export async function hideThings(owner: SignedUp): Promise<{
   const moveId = present((await api.projects.moveProject(wanted)).move).id;
   const invited = { organizationId, email, level, requestId: randomUUID() };
   const { invite } = await api.organizations.inviteMember(invited);
-  const absentOrganization = () => newId('org_us');
-  const absentProject = () => newId('prj');
-  const organizations = { ...ofOrganizations, ...ofOrganizationsBesides };
-  const projects = { ...ofProjects, ...ofDeletedProjects, ...currentProject };
+  const events = EventFilter.fromPartial({ distinctId: 'nobody' });
+  const { deletion } = await api.events.deleteEvents({ projectId, filter: events, requestId: '' });
+  const anOrganization = { hidden: organizationId, absent: () => newId('org_us') };
+  const ids: Record<Exclude<Kind, RegionalKind>, Ids> = {
+    organizations: anOrganization,
+    destinations: anOrganization,
+    projects: { hidden: projectId, absent: () => newId('prj') },
+    moves: { hidden: moveId, absent: () => newId('mov') },
+    keys: { hidden: apiKeyId, absent: () => newId('key') },
+    accounts: { hidden: account.id, absent: () => newId('acc') },
+    invites: { hidden: present(invite).id, absent: () => newId('inv') },
+    eventDeletions: { hidden: present(deletion).id, absent: () => newId('evd') },
+  };
+  const kinds = Object.keys(ids) as (keyof typeof ids)[];
   return {
-    things: [
-      { requests: organizations, hidden: organizationId, absent: absentOrganization },
-      { requests: ofDestinations, hidden: organizationId, absent: absentOrganization },
-      { requests: projects, hidden: projectId, absent: absentProject },
-      { requests: ofProjectsBesides, hidden: projectId, absent: absentProject },
-      { requests: ofMoves, hidden: moveId, absent: () => newId('mov') },
-      { requests: ofKeys, hidden: apiKeyId, absent: () => newId('key') },
-      { requests: ofAccounts, hidden: account.id, absent: () => newId('acc') },
-      { requests: ofInvites, hidden: present(invite).id, absent: () => newId('inv') },
-    ],
+    things: kinds.map((kind) => ({ ...ids[kind], requests: requestsByKind[kind] })),
     use: async () => {
       await api.projects.getProject({ projectId });
       await api.projectTokens.getProjectToken({ projectId });
@@ -336,6 +355,24 @@ export async function hideThings(owner: SignedUp): Promise<{
       await api.billing.getSubscription({ organizationId });
       await api.projects.getMove({ moveId });
     },
+  };
+}
+
+/**
+ * Requests a migration from us to eu that only new accounts can see. Strangers try `migrations` in
+ * us, and `offers` in eu, where it is not accepted.
+ */
+export async function hideMigration(ends: {
+  us: Omit<MigrationRegion, 'region'>;
+  eu: Omit<MigrationRegion, 'region'>;
+}): Promise<Record<RegionalKind, HiddenThing>> {
+  const from = { ...ends.us, region: 'us' as const };
+  const to = { ...ends.eu, region: 'eu' as const };
+  const { id } = await requested(await newMigrant<MigrationRegion>({ from, to }));
+  const ids = { hidden: id, absent: () => newId('mig_us') };
+  return {
+    migrations: { ...ids, requests: requestsByKind.migrations },
+    offers: { ...ids, requests: requestsByKind.offers },
   };
 }
 

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { newId } from '@silo/tokens/ids.ts';
-import { ofMigrations, ofOffers } from '../harness/id-requests.ts';
+import { hideMigration, ofMigrations, ofOffers } from '../harness/id-requests.ts';
 import { refused } from '../harness/refusals.ts';
 import {
   type Migrant,
@@ -13,6 +13,7 @@ import {
   staffOf,
 } from './migration-support.ts';
 import { regionScenarios } from './region-scenarios.ts';
+import { sameReads } from './same-reads.ts';
 import { sameRefusal } from './same-refusal.ts';
 import { present } from './support.ts';
 
@@ -114,4 +115,12 @@ test('a migration of other organizations is, in both regions, as one that is not
   const there = await eu.signUp('Eve there');
   const requests = { ...ofMigrations, ...ofOffers };
   await sameRefusal(t, requests, { api: there.api, own: there, hidden, absent, reason });
+});
+
+test('a check of a hidden migration makes the same reads as one of an absent migration, in both regions', async (t) => {
+  const { us, eu } = t.context.regions;
+  const { migrations, offers } = await hideMigration({ us, eu });
+  const [own, there] = [await us.signUp('Eve'), await eu.signUp('Eve there')];
+  await sameReads(t, migrations, { api: own.api, own }, [us, eu]);
+  await sameReads(t, offers, { api: there.api, own: there }, [us, eu]);
 });

@@ -1,3 +1,4 @@
+import { errors } from '@silo/errors/errors.ts';
 import { Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import type { Call } from '@silo/rpc/call.ts';
 import { checkAccess } from '@silo/rpc/check-access.ts';
@@ -126,6 +127,20 @@ test('RequestMigration changes nothing in an organization with the access to ano
   const dependencies = { ...world.dependencies, access: { ...access, permit } };
   await handlers.RequestMigration({ ...world, dependencies });
   t.is(asked, 2);
+});
+
+test('AcceptMigration checks access after the call to the source, whether the offer is hidden or absent', async (t) => {
+  const hidden: Regions = await regions(t, () => {
+    hidden.offer.destinationOrganizationId = newId('org_us');
+  });
+  const absent: Regions = await regions(t, () => {
+    throw errors.migrationNotFound(absent.offer.id);
+  });
+  for (const world of [hidden, absent]) {
+    const refusal = await refusalOf(handlers.AcceptMigration(world));
+    t.is(refusal.reasonName, 'MIGRATION_NOT_FOUND');
+    t.deepEqual(world.permits, { taken: 2, held: 1 });
+  }
 });
 
 test('AcceptMigration is refused with the reason if the source has ended the offer', async (t) => {

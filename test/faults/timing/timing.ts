@@ -3,16 +3,16 @@
  * that does not exist. Calls every request that names a thing, hidden and absent in random order,
  * one call at a time over one connection. Exits with 1 if the times of any request differ.
  */
-import { mkdtemp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { status } from '@grpc/grpc-js';
-import { startSilo } from '@silo/embedded/silo.ts';
+import type { Endpoints } from '@silo/embedded/endpoints.ts';
 import { SiloError } from '@silo/errors/silo-error.ts';
 import { median } from '../../bench/measure.ts';
-import { connectClients } from '../../harness/clients.ts';
-import { type HiddenThing, hideThings } from '../../harness/id-requests.ts';
+import { openRegions } from '../../demo/regional/open-regions.ts';
+import { type Clients, connectClients, type SignedUp } from '../../harness/clients.ts';
+import { type HiddenThing, hideMigration, hideThings } from '../../harness/id-requests.ts';
 import { generousLimitVariables } from '../../harness/limits.ts';
 import { quickestPlace } from '../../harness/quickest-place.ts';
 import { SeededRandom } from '../../simulation/random.ts';
@@ -42,28 +42,25 @@ async function main(): Promise<number> {
   const stop = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM'] as const) process.once(name, () => stop.abort());
   const { calls, seed, only, withoutDecoy } = options;
-  await using started = new AsyncDisposableStack();
-  const directory = await mkdtemp(join(await quickestPlace(), 'silo-timing-'));
-  started.defer(() => rm(directory, { recursive: true, force: true }));
-  const environment = environmentOf(withoutDecoy);
   const { signal } = stop;
-  const silo = started.use(
-    await startSilo({ directory, environment, freePorts: true, signal, log: () => {} }),
+  await using started = new AsyncDisposableStack();
+  const regions = started.use(
+    await openRegions({
+      ...{ signal, log: () => {}, parentDirectory: await quickestPlace() },
+      settings: settingsOf(withoutDecoy),
+    }),
   );
-  const { ca, staff, services } = silo.endpoints;
-  const clients = started.adopt(connectClients(services, { ca, ...staff }), (it) => it.close());
-  const owner = await clients.signUp('Owner');
-  const stranger = await clients.signUp('Stranger');
-  const { things, use } = await hideThings(owner);
+  const connected = ({ ca, staff, services }: Endpoints) =>
+    started.adopt(connectClients(services, { ca, ...staff }), (it) => it.close());
+  const [us, eu] = [connected(regions.us), connected(regions.eu)];
   const random = new SeededRandom(seed);
   console.log(`seed ${seed}, ${calls} calls of each request`);
   console.log(line('median hidden', 'median absent', 'P(hidden slower)', ''));
-  let compared = 0;
-  let different = 0;
-  for (const { requests, hidden, absent } of things) {
+  const compared: boolean[] = [];
+  for await (const { requests, hidden, absent, stranger, use } of trials({ us, eu })) {
     for (const [name, request] of Object.entries(requests)) {
       if (only.length > 0 && !only.some((part) => name.includes(part))) continue;
-      await use();
+      await use?.();
       const call = async (id: string) => {
         signal.throwIfAborted();
         return await refusalMs(() => request(stranger.api, id, stranger));
@@ -76,12 +73,25 @@ async function main(): Promise<number> {
       const { hidden: hiddenMs, absent: absentMs } = samples;
       const [h, a] = [hiddenMs, absentMs].map((each) => `${median(each).toFixed(2)} ms`);
       console.log(line(h, a, p.toFixed(3), `${name}${isDifferent ? '  DIFFERENT' : ''}`));
-      compared++;
-      if (isDifferent) different++;
+      compared.push(isDifferent);
     }
   }
-  console.log(`${compared} requests compared, ${different} different`);
-  return compared === 0 || different > 0 ? 1 : 0;
+  const different = compared.filter((isDifferent) => isDifferent).length;
+  console.log(`${compared.length} requests compared, ${different} different`);
+  return compared.length === 0 || different > 0 ? 1 : 0;
+}
+
+/** A thing and a stranger who cannot see it; `use` lets its owner use it. */
+type Trial = HiddenThing & { stranger: SignedUp; use?: () => Promise<void> };
+
+/** Migrations come last, because background work runs as long as one is open. */
+async function* trials({ us, eu }: Record<'us' | 'eu', Clients>): AsyncGenerator<Trial> {
+  const { things, use } = await hideThings(await us.signUp('Owner'));
+  const stranger = await us.signUp('Stranger');
+  for (const thing of things) yield { ...thing, stranger, use };
+  const { migrations, offers } = await hideMigration({ us, eu });
+  yield { ...migrations, stranger };
+  yield { ...offers, stranger: await eu.signUp('Stranger there') };
 }
 
 /**
@@ -116,13 +126,11 @@ async function refusalMs(call: () => Promise<unknown>): Promise<number> {
 }
 
 /** Own servers, limits that do not refuse the calls, and in a control run no decoy. */
-function environmentOf(withoutDecoy: boolean): NodeJS.ProcessEnv {
-  const { MONGODB_URL, NATS_URL, ...inherited } = process.env;
+function settingsOf(withoutDecoy: boolean): NodeJS.ProcessEnv {
   const hook = pathToFileURL(join(import.meta.dirname, 'without-decoy.ts')).href;
   return {
-    ...inherited,
     ...generousLimitVariables,
-    LOG_LEVEL: 'error',
+    ...{ MONGODB_URL: undefined, NATS_URL: undefined, LOG_LEVEL: 'error' },
     ...(withoutDecoy && { NODE_OPTIONS: `--import=${hook}` }),
   };
 }
