@@ -1,7 +1,9 @@
 import { errors } from '@silo/errors/errors.ts';
+import { reasonOf } from '@silo/errors/from-status.ts';
 import type { Transaction } from '@silo/log/event-log.ts';
 import type { Outcome } from '@silo/mongo/mutation.ts';
 import { Level } from '@silo/protos/gen/silo/common/v1/level.ts';
+import type { GetOfferResponse } from '@silo/protos/gen/silo/project/internal/v1/migration_peer_service.ts';
 import { type Migration, MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import {
   type AcceptMigrationRequest,
@@ -109,12 +111,18 @@ async function findOffer(
   if (source === undefined || source === region || !regions.has(source)) return undefined;
   const { migration } = await askRegion(regions, source, (client) =>
     client.getOffer({ migrationId }, { signal }),
-  );
+  ).catch(noOfferIfNotFound);
   // Accept only the requested migration: the source must not choose the parties of the migration.
   if (migration === undefined) return undefined;
   const { id, sourceRegion, destinationRegion } = migration;
   const isMeant = id === migrationId && sourceRegion === source && destinationRegion === region;
   return isMeant && isSoundOffer(migration) ? migration : undefined;
+}
+
+/** So that the access check that follows is made for an absent offer, as for a hidden one. */
+function noOfferIfNotFound(error: unknown): GetOfferResponse {
+  if (reasonOf(error) === 'MIGRATION_NOT_FOUND') return { migration: undefined };
+  throw error;
 }
 
 /** Refuses if the project is in this region. Returns whether events of an earlier stay are here. */
