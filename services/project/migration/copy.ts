@@ -347,21 +347,16 @@ class EventCopy implements Copy {
       for await (const { part } of sentParts) {
         if (part === undefined || left === undefined) throw new TypeError('a part without a range');
         const sent = await decodeRange(part, range.last);
-        const { events = [], last } = sent;
         bytes += bytesReadFor([sent]);
-        const place = { range: { after: left.after, last }, mayRemove };
-        const thinned = await this.#copies.thin(this.#checkpoint, place, events, signal);
-        this.#checkpoint = thinned.checkpoint;
-        if (!thinned.isThin) {
-          // It still differs, and is repaired after waiting changes are applied.
-          this.#hasGoneOn = true;
-          this.#compared++;
-          break;
-        }
         const differing = { range: left, isExpected, mayRemove };
         const repaired = await this.#copies.repair(this.#checkpoint, differing, sent, signal);
         this.#checkpoint = repaired.checkpoint;
         this.#compared++;
+        if (!repaired.isThin) {
+          // It still differs, and is repaired after waiting changes are applied.
+          this.#hasGoneOn = true;
+          break;
+        }
         left = repaired.rest;
       }
       return this.#checkpoint;

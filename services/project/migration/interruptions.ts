@@ -1,7 +1,7 @@
 import { isServiceError, reasonOf } from '@silo/errors/from-status.ts';
 import { type Sleep, systemSleep } from '@silo/runtime/clock.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
-import { CopyAhead } from '../store/migration-copy.ts';
+import { CopyAhead } from '../store/copy-steps.ts';
 import { causeOf } from './region-failed.ts';
 
 const backoff = { baseMs: 100, capMs: 5_000 };

@@ -1,11 +1,12 @@
 import { rawDocuments } from '@silo/mongo/raw-documents.ts';
-import { reading } from '@silo/mongo/read.ts';
+import { readIn } from '@silo/mongo/read.ts';
 import { BSON, type Db } from 'mongodb';
-import type { CopiedEvent } from '../rules/events/copied-changes.ts';
+import { CopiedChanges, type CopiedEvent } from '../rules/events/copied-changes.ts';
 import type { EventPlace, EventRange } from '../rules/events/event-range.ts';
 import { insertSome } from './captured-events.ts';
 import { type CapturedEventDocument, keyOf } from './event-collection.ts';
-import { countIn, eventsOf, hex, rangeOf } from './migration-events.ts';
+import { batchesOf } from './event-queries.ts';
+import { eventsOf, hex, rangeOf } from './migration-events.ts';
 import { StoredEvent, withoutChosen } from './stored-event.ts';
 import type { StoreTransaction } from './usage.ts';
 
@@ -46,6 +47,33 @@ export class EventBytes implements CopiedEvent {
   }
 }
 
+/**
+ * Maximum size of the events that one transaction removes from a copy: they are in the memory of
+ * this process and of MongoDB. A larger single event is removed alone.
+ */
+const removedBytesMax = 16 * 1024 * 1024;
+
+/** What a source has sent about some events of a copy. */
+export type Comparable = {
+  /** The events are all of this range, and those that were sent. */
+  range?: EventRange;
+  /** Without a range: the events. */
+  uuids?: readonly Uint8Array[];
+  /** Those of them that the source has. */
+  sent: readonly EventBytes[];
+  isReached: (place: EventPlace) => boolean;
+  /** Maximum number of events to remove that were not sent. */
+  absentMax: number;
+};
+
+/** The changes of stored events that make them equal to what the source has sent. */
+export type Differences = {
+  removed: EventBytes[];
+  added: EventBytes[];
+  /** False if there are more events to remove than one transaction may. */
+  isWhole: boolean;
+};
+
 /** The events that a copy has stored differ from those that its source has sent. */
 export class CopyDiffers extends Error {
   override readonly name = 'CopyDiffers';
@@ -61,60 +89,60 @@ export function isAlike({ document }: EventBytes, other: EventBytes | undefined)
 export function createCopiedEvents(db: Db) {
   const events = eventsOf(db);
 
-  const find = async (
+  /** Yields those of the given events that are stored, as they arrive. */
+  const findSome = async function* (
     { session }: StoreTransaction,
     projectId: string,
     uuids: readonly Uint8Array[],
-  ): Promise<EventBytes[]> => {
-    if (uuids.length === 0) return [];
+  ): AsyncGenerator<Uint8Array[]> {
+    if (uuids.length === 0) return;
     const _id = { $in: uuids.map((uuid) => keyOf(projectId, uuid)) };
-    const found = await events.find<Uint8Array>({ _id }, { session, raw: true }).toArray();
-    return found.map((document) => new EventBytes(document));
+    yield* batchesOf(events.find<Uint8Array>({ _id }, { ...readIn(session), raw: true }));
+  };
+
+  /** Yields the stored events that the source has sent something about. */
+  const compared = async function* (
+    tx: StoreTransaction,
+    projectId: string,
+    { range, uuids = [], sent }: Comparable,
+  ): AsyncGenerator<Uint8Array[]> {
+    if (range === undefined) return yield* findSome(tx, projectId, uuids);
+    const others = new Map(sent.map(({ key, place }) => [key, place.uuid]));
+    for await (const batch of rangeOf(events, projectId, range, tx)) {
+      for (const document of batch) others.delete(new EventBytes(document).key);
+      yield batch;
+    }
+    yield* findSome(tx, projectId, [...others.values()]);
   };
 
   return {
-    /** Returns those of the given events that are stored. */
-    find,
-
-    /** Returns all stored events of a range. */
-    async inRange(
+    /**
+     * Determines which events to remove and to add. Reads no more than one transaction may change,
+     * whatever the size of the stored events.
+     */
+    async differences(
       tx: StoreTransaction,
       projectId: string,
-      range: EventRange,
-    ): Promise<EventBytes[]> {
-      const found: EventBytes[] = [];
-      for await (const batch of rangeOf(events, projectId, range, tx)) {
-        for (const document of batch) found.push(new EventBytes(document));
-      }
-      return found;
-    },
-
-    /** Returns events of a range whose keys are not given, up to a limit. */
-    async othersInRange(
-      tx: StoreTransaction,
-      projectId: string,
-      range: EventRange,
-      { kept, limit }: { kept: ReadonlySet<string>; limit: number },
-    ): Promise<EventBytes[]> {
-      const found: EventBytes[] = [];
-      const read = { limit: kept.size + limit };
-      for await (const batch of rangeOf(events, projectId, range, tx, read)) {
+      comparable: Comparable,
+    ): Promise<Differences> {
+      const { sent, isReached, absentMax } = comparable;
+      const keys = new Set(sent.map(({ key }) => key));
+      const changes = new CopiedChanges(sent, isReached);
+      const removed: EventBytes[] = [];
+      let [absent, bytes] = [0, 0];
+      for await (const batch of compared(tx, projectId, comparable)) {
         for (const document of batch) {
           const event = new EventBytes(document);
-          if (found.length < limit && !kept.has(event.key)) found.push(event);
+          if (!changes.removes(event)) continue;
+          absent += keys.has(event.key) ? 0 : 1;
+          bytes += document.length;
+          const isOver = absent > absentMax || bytes > removedBytesMax;
+          if (isOver && removed.length > 0) return { removed, added: [], isWhole: false };
+          // The document itself would keep the whole reply of MongoDB in memory.
+          removed.push(new EventBytes(Buffer.from(document)));
         }
       }
-      return found;
-    },
-
-    /** Counts the events of a range, up to a limit. */
-    async count(
-      projectId: string,
-      range: EventRange,
-      limit: number,
-      signal: AbortSignal,
-    ): Promise<number> {
-      return await reading(countIn(events, projectId, range, limit), signal);
+      return { removed, added: changes.added, isWhole: true };
     },
 
     async remove({ session }: StoreTransaction, removed: readonly EventBytes[]): Promise<void> {
@@ -149,13 +177,15 @@ export function createCopiedEvents(db: Db) {
       added: readonly EventBytes[],
     ): Promise<void> {
       const uuids = added.map(({ place }) => place.uuid);
-      const stored = new Map(
-        (await find(tx, projectId, uuids)).map(({ key, document }) => [key, document]),
-      );
-      for (const { key, document } of added) {
-        if (Buffer.compare(stored.get(key) ?? new Uint8Array(), document) === 0) continue;
-        throw new CopyDiffers('an event is stored with other bytes than the source has sent');
+      const left = new Map(added.map(({ key, document }) => [key, document]));
+      for await (const batch of findSome(tx, projectId, uuids)) {
+        for (const stored of batch) {
+          const { key } = new EventBytes(stored);
+          if (Buffer.compare(left.get(key) ?? new Uint8Array(), stored) === 0) left.delete(key);
+        }
       }
+      if (left.size === 0) return;
+      throw new CopyDiffers('an event is stored with other bytes than the source has sent');
     },
   };
 }

@@ -7,10 +7,16 @@ import { eventsOf, placeOf, rangeOf } from './migration-events.ts';
 import {
   type CopiedRange,
   createMigrationRanges,
+  isLarge,
   type NewRange,
-  splitAbove,
 } from './migration-ranges.ts';
 import type { StoreTransaction } from './usage.ts';
+
+/** If a range has more than this and twice the source's bytes, it differs. */
+const readBytesMin = 32 * 1024 * 1024;
+
+/** A part of a compared range; `end` is the place of its last event. */
+type Part = EventRange & { digest: EventDigest; bytes: number; end: EventPlace };
 
 /** The result of the comparison of some ranges. */
 export type Compared = {
@@ -39,25 +45,30 @@ export function createMigrationComparison(db: Db) {
 
   /**
    * Divides the stored events of a range into parts, each at most as large as a scanned range.
-   * Stops as soon as there are more events than expected, as there may be the project's whole past.
+   * Stops as soon as there are more events, or far more bytes, than expected, as there may be the
+   * project's whole past.
    */
   const partsOf = async (
     tx: StoreTransaction,
     projectId: string,
-    { digest, ...range }: CopiedRange,
+    { digest, bytes: expected = Number.POSITIVE_INFINITY, ...range }: CopiedRange,
     signal: AbortSignal,
-  ): Promise<(EventRange & { digest: EventDigest; end: EventPlace })[]> => {
-    const parts: (EventRange & { digest: EventDigest; end: EventPlace })[] = [];
+  ): Promise<Part[]> => {
+    const parts: Part[] = [];
     if (digest === undefined) return parts;
     let { after } = range;
     const limit = digest.count + 1;
+    let left = Math.max(2 * expected, readBytesMin);
     for await (const batch of rangeOf(events, projectId, range, tx, { limit })) {
       signal.throwIfAborted();
       const last = batch.at(-1);
       if (last === undefined) continue;
       const end = placeOf(last);
-      parts.push({ after, last: end, digest: EventDigest.of(batch), end });
+      const bytes = batch.reduce((sum, { length }) => sum + length, 0);
+      parts.push({ after, last: end, digest: EventDigest.of(batch), bytes, end });
       after = end;
+      left -= bytes;
+      if (left < 0) break;
     }
     const final = parts.at(-1);
     if (final) final.last = range.last;
@@ -77,7 +88,7 @@ export function createMigrationComparison(db: Db) {
       const compared: Compared = { equal: [], different: [], large: [] };
       const compare = async (tx: StoreTransaction) => {
         for (const range of await ranges.unverified(tx, copyOf(checkpoint), limit)) {
-          if (range.digest && range.digest.count > splitAbove) {
+          if (isLarge(range)) {
             compared.large.push(range);
             continue;
           }
@@ -108,10 +119,10 @@ export function createMigrationComparison(db: Db) {
       if (!range.digest?.equals(totalOf(parts))) return { range, parts: undefined };
       // The range is no longer large: all of its events were removed since.
       if (parts.length === 0) return undefined;
-      const equal = parts.map(({ after, last, digest, end }) => ({
-        ...{ after, last, digest, isVerified: true },
+      const equal = parts.map(({ end, ...part }) => ({
+        ...{ ...part, isVerified: true },
         // Only for the range without an end: a change would cut any other range there.
-        ...(isEndless({ last }) && { highest: end }),
+        ...(isEndless(part) && { highest: end }),
       }));
       return { range, parts: equal };
     },

@@ -1,9 +1,6 @@
-import { fromMongo } from '@silo/mongo/from-mongo.ts';
 import { readLinearizable } from '@silo/mongo/linearizable.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
-import { fromUnknownCommit, transact } from '@silo/mongo/transaction-retry.ts';
-import { Binary, type Collection, type Db, type UpdateFilter } from 'mongodb';
-import { copiedChanges } from '../rules/events/copied-changes.ts';
+import { Binary, type Collection, type Db } from 'mongodb';
 import { EventDigest } from '../rules/events/event-digest.ts';
 import {
   comparePlaces,
@@ -14,9 +11,10 @@ import {
   isWithin,
 } from '../rules/events/event-range.ts';
 import { AlreadyThere } from './captured-events.ts';
-import { createCopiedEvents, type EventBytes, isAlike } from './copied-events.ts';
+import { type Comparable, createCopiedEvents, type EventBytes, isAlike } from './copied-events.ts';
 import { type Checkpoint, type CopyDocument, checkpointOf, copyOf } from './copy-checkpoint.ts';
-import { storedPlace } from './migration-events.ts';
+import { CopyAhead, createCopySteps } from './copy-steps.ts';
+import { stepBounds, storedPlace } from './migration-events.ts';
 import { type CopiedRange, createMigrationRanges, type NewRange } from './migration-ranges.ts';
 import { bytesIn, type SentChanges, type SentRange } from './sent-events.ts';
 import type { StoreTransaction } from './usage.ts';
@@ -35,9 +33,9 @@ export class CopySuperseded extends Error {
   override readonly name = 'CopySuperseded';
 }
 
-/** The copy is further than this process knows: a response of the database was lost. */
-export class CopyAhead extends Error {
-  override readonly name = 'CopyAhead';
+/** One transaction cannot remove all events that must be removed. */
+class TooLarge extends Error {
+  override readonly name = 'TooLarge';
 }
 
 /** Applies the steps of a copy, each in one transaction with the resulting checkpoint. */
@@ -56,61 +54,7 @@ export function createMigrationCopyStore(db: Db) {
   const ranges = createMigrationRanges(db);
   const events = createCopiedEvents(db);
 
-  const step = async (
-    checkpoint: Checkpoint,
-    update: UpdateFilter<CopyDocument>,
-    signal: AbortSignal,
-    body: (tx: StoreTransaction, next: Checkpoint) => Promise<void> = async () => {},
-  ): Promise<Checkpoint> => {
-    const { migrationId, fence, steps } = checkpoint;
-    const current = { _id: migrationId, fence, steps };
-    const change = { ...update, $inc: { ...update.$inc, steps: 1 } } as typeof update;
-    const decided = transact(db.client, { signal }, async (session) => {
-      const options = { session, returnDocument: 'after' } as const;
-      const written = await copies.findOneAndUpdate(current, change, options);
-      if (written === null) throw new CopyAhead('another step was written');
-      const next = checkpointOf(written);
-      await body({ session }, next);
-      return next;
-    });
-    try {
-      return await decided;
-    } catch (error) {
-      throw fromMongo(fromUnknownCommit(error));
-    }
-  };
-
-  /**
-   * Reads events outside of a transaction. They stay the same until the next step, because only
-   * steps change them.
-   */
-  const readEvents = async <T>(
-    read: (tx: StoreTransaction) => Promise<T>,
-    signal: AbortSignal,
-  ): Promise<T> =>
-    await reading(
-      db.client.withSession((session) => read({ session })),
-      signal,
-    );
-
-  /** Determines the events to remove and to add so that a range equals what the source has sent. */
-  const differences = async (
-    tx: StoreTransaction,
-    projectId: string,
-    { range, events: all }: Pick<PlacedRange, 'range' | 'events'>,
-  ) => {
-    if (all === undefined) throw new TypeError('the range has no events');
-    // An event that was moved while the source read the range may occur twice: the later one is
-    // newer.
-    const last = new Map(all.map((event) => [event.key, event]));
-    const sent = all.filter((event) => last.get(event.key) === event);
-    const stored: EventBytes[] = await events.inRange(tx, projectId, range);
-    const known = new Set(stored.map(({ key }) => key));
-    const others = sent.filter(({ key }) => !known.has(key)).map(({ place }) => place.uuid);
-    stored.push(...(await events.find(tx, projectId, others)));
-    const isWhole = sent.length === all.length;
-    return { sent, isWhole, ...copiedChanges(stored, sent, () => true) };
-  };
+  const { step, thin, changeRanges } = createCopySteps(db, { copies, ranges, events });
 
   /** Makes the events of a range equal to what the source has sent, and stores the range. */
   const storeEqual = async (
@@ -120,28 +64,24 @@ export function createMigrationCopyStore(db: Db) {
   ): Promise<void> => {
     const { range, digest, repairs } = placed;
     const { projectId } = next;
-    const { sent, isWhole, removed, added } = await differences(tx, projectId, placed);
+    const all = comparableOf(placed);
+    const { removed, added, isWhole } = await events.differences(tx, projectId, all);
+    if (!isWhole) throw new CopyAhead('the events of the range have changed');
     await events.remove(tx, removed);
     await events.insert(tx, projectId, added);
     const isElsewhere = ({ place }: EventBytes) =>
-      !isWithin(range, place) && (next.isScanned || comparePlaces(place, next.after) <= 0);
+      !isWithin(range, place) && isReached(next, place);
     const elsewhere = removed.filter(isElsewhere);
-    const whole = isWhole ? digest : EventDigest.of(sent.map(({ document }) => document));
+    // An event that was moved while the source read the range may occur twice: the later one is
+    // newer.
+    const last = new Map(all.sent.map((event) => [event.key, event]));
+    const sent = all.sent.filter((event) => last.get(event.key) === event);
+    const isOnce = sent.length === all.sent.length;
+    const whole = isOnce ? digest : EventDigest.of(sent.map(({ document }) => document));
     const stored = { ...newRange({ range, digest: whole, events: sent }), repairs };
     await ranges.insert(tx, copyOf(next), [stored]);
     await changeRanges(tx, next, elsewhere, []);
   };
-
-  const changeRanges = (
-    tx: StoreTransaction,
-    next: Checkpoint,
-    removed: readonly EventBytes[],
-    added: readonly EventBytes[],
-  ) =>
-    ranges.change(tx, copyOf(next), [
-      ...removed.map(({ document, place }) => ({ document, place, isAdded: false })),
-      ...added.map(({ document, place }) => ({ document, place, isAdded: true })),
-    ]);
 
   return {
     /** Claims a copy for a process, and creates it if there is none. Throws CopySuperseded. */
@@ -191,41 +131,33 @@ export function createMigrationCopyStore(db: Db) {
         after = last;
         return { ...range, range: { after: begin, last } };
       });
-      const update = {
-        $set: {
-          ...{ after: storedPlace(after), isScanned: isEndless({ last: after }) },
-          resumeToken: new Binary(resumeToken),
-        },
-        $inc: {
-          eventsCopied: sent.reduce((sum, { digest }) => sum + digest.count, 0),
-          bytesCopied: sent.reduce((sum, { events: all = [] }) => sum + bytesIn(all), 0),
-        },
-      };
-      const apply = (isFresh: boolean) =>
-        step(checkpoint, update, signal, async (tx, next) => {
-          if (isFresh) {
-            for (const { events: all = [] } of placed) {
-              await events.insert(tx, next.projectId, all);
-            }
-            await ranges.insert(tx, copyOf(next), placed.map(newRange));
-            return;
-          }
-          // Only this range counts as scanned: later ranges are not stored yet.
-          for (const each of placed) {
-            const now = { ...next, after: each.range.last, isScanned: false };
-            await storeEqual(tx, now, each);
-          }
-        });
       try {
-        return await apply(true);
+        const update = scannedUpdate(placed, resumeToken);
+        return await step(checkpoint, update, signal, async (tx, next) => {
+          for (const { events: all = [] } of placed) await events.insert(tx, next.projectId, all);
+          await ranges.insert(tx, copyOf(next), placed.map(newRange));
+        });
       } catch (error) {
-        if (error instanceof AlreadyThere) return await apply(false);
-        throw error;
+        if (!(error instanceof AlreadyThere)) throw error;
       }
+      // One by one, because the stored events may be large.
+      let next = checkpoint;
+      for (const each of placed) {
+        const counts = (place: EventPlace) => isReached(next, place);
+        const thinned = await thin(next, comparableOf(each), signal, { counts });
+        const token = each === placed.at(-1) ? resumeToken : checkpoint.resumeToken;
+        const update = scannedUpdate([each], token);
+        next = await step(thinned.checkpoint, update, signal, (tx, now) =>
+          storeEqual(tx, now, each),
+        );
+      }
+      return next;
     },
 
     /**
      * Makes changed events equal to what the source has sent, and replaces only events that differ.
+     * If one transaction cannot remove all of them, removes the first ones before. Then an
+     * interruption may leave the former resume token, and the changes are applied again.
      */
     async applyChanges(
       checkpoint: Checkpoint,
@@ -237,16 +169,26 @@ export function createMigrationCopyStore(db: Db) {
         $set: { resumeToken: new Binary(resumeToken) },
         $inc: { changesApplied: uuids.length },
       };
-      return await step(checkpoint, update, signal, async (tx, next) => {
-        const { projectId } = next;
-        const stored = await events.find(tx, projectId, uuids);
-        const { removed, added } = copiedChanges(stored, sent, (place) => isReached(next, place));
-        await events.remove(tx, removed);
-        await events.insert(tx, projectId, added);
-        await events.requireStored(tx, projectId, added);
-        const counted = removed.filter(({ place }) => isReached(next, place));
-        await changeRanges(tx, next, counted, added);
-      });
+      const counts = (place: EventPlace) => isReached(checkpoint, place);
+      const absentMax = stepBounds.countMax;
+      const changed = { uuids, sent, isReached: counts, absentMax };
+      const apply = (from: Checkpoint) =>
+        step(from, update, signal, async (tx, next) => {
+          const { projectId } = next;
+          const { removed, added, isWhole } = await events.differences(tx, projectId, changed);
+          if (!isWhole) throw new TooLarge('the changes are too large for one transaction');
+          await events.remove(tx, removed);
+          await events.insert(tx, projectId, added);
+          await events.requireStored(tx, projectId, added);
+          const counted = removed.filter(({ place }) => counts(place));
+          await changeRanges(tx, next, counted, added);
+        });
+      try {
+        return await apply(checkpoint);
+      } catch (error) {
+        if (!(error instanceof TooLarge)) throw error;
+      }
+      return await apply((await thin(checkpoint, changed, signal, { counts })).checkpoint);
     },
 
     /** Notes the position in the changes, and the attempt whose fence was reached. */
@@ -276,57 +218,32 @@ export function createMigrationCopyStore(db: Db) {
     },
 
     /**
-     * Removes events of a range that the source has not sent, until one transaction can remove the
-     * rest: an earlier stay may have left any number of events that the source has deleted since.
-     * `isThin` is false if there are still too many. Rejects if `mayRemove` does.
-     */
-    async thin(
-      checkpoint: Checkpoint,
-      { range, mayRemove }: { range: EventRange; mayRemove: MayRemove },
-      sent: readonly EventBytes[],
-      signal: AbortSignal,
-    ): Promise<{ checkpoint: Checkpoint; isThin: boolean }> {
-      const { projectId } = checkpoint;
-      const kept = new Set(sent.map(({ key }) => key));
-      const max = kept.size + removedAtOnce;
-      const others = { kept, limit: removedAtOnce };
-      let next = checkpoint;
-      for (let removals = 0; removals < removalsMax; removals++) {
-        const isThin = (await events.count(projectId, range, max + 1, signal)) <= max;
-        if (isThin) return { checkpoint: next, isThin };
-        const removed = await readEvents(
-          (tx) => events.othersInRange(tx, projectId, range, others),
-          signal,
-        );
-        await mayRemove(removed);
-        next = await step(next, {}, signal, (tx) => events.remove(tx, removed));
-      }
-      return { checkpoint: next, isThin: false };
-    },
-
-    /**
      * Makes the beginning of a range equal to the source's, and returns the rest of the range.
-     * Counts the range as repaired unless a difference was expected. Rejects if `mayRemove` does,
-     * which is not called for events that differ only in the values of chosen properties.
+     * Counts the range as repaired unless a difference was expected. `isThin` is false if so many
+     * events are to be removed that changes must be applied before the rest. Rejects if `mayRemove`
+     * does, which is not called for events that differ only in the values of chosen properties.
      */
     async repair(
       checkpoint: Checkpoint,
       { range, isExpected, mayRemove }: Differing,
       { last, digest, events: sent = [] }: SentRange,
       signal: AbortSignal,
-    ): Promise<{ checkpoint: Checkpoint; rest: CopiedRange | undefined }> {
-      const repaired = { after: range.after, last };
-      const { removed, added } = await readEvents(
-        (tx) => differences(tx, checkpoint.projectId, { range: repaired, events: sent }),
-        signal,
-      );
-      const replaced = new Map(added.map((event) => [event.key, event]));
-      await mayRemove(removed.filter((event) => !isAlike(event, replaced.get(event.key))));
+    ): Promise<{ checkpoint: Checkpoint; isThin: boolean; rest: CopiedRange | undefined }> {
+      const repaired = { range: { after: range.after, last }, digest, events: sent };
+      const sentByKey = new Map(sent.map((event) => [event.key, event]));
+      const thinned = await thin(checkpoint, comparableOf(repaired), signal, {
+        removalsMax,
+        // This range is counted when it is whole again.
+        counts: (place) => !isWithin(range, place) && isReached(checkpoint, place),
+        mayRemove: ({ removed }) =>
+          mayRemove(removed.filter((event) => !isAlike(event, sentByKey.get(event.key)))),
+      });
+      if (!thinned.isThin) return { ...thinned, rest: undefined };
       const isWhole = comparePlaces(last, range.last) >= 0;
       const rangesRepaired = isWhole && !isExpected ? 1 : 0;
       const update = { $inc: { bytesCopied: bytesIn(sent), rangesRepaired } };
       let rest: CopiedRange | undefined;
-      const next = await step(checkpoint, update, signal, async (tx, now) => {
+      const next = await step(thinned.checkpoint, update, signal, async (tx, now) => {
         const isThere = await ranges.take(tx, { id: range.id, last: range.last });
         if (!isThere) throw new CopyAhead('the range was replaced');
         const { repairs } = range;
@@ -334,10 +251,9 @@ export function createMigrationCopyStore(db: Db) {
           const left = { after: last, last: range.last, repairs };
           [rest] = await ranges.insert(tx, copyOf(now), [left]);
         }
-        const placed = { range: repaired, digest, events: sent, repairs: repairs + 1 };
-        await storeEqual(tx, now, placed);
+        await storeEqual(tx, now, { ...repaired, repairs: repairs + 1 });
       });
-      return { checkpoint: next, rest };
+      return { checkpoint: next, isThin: true, rest };
     },
 
     /** Replaces a range, unless it has changed, by parts with known digests. */
@@ -385,8 +301,27 @@ function isReached({ isScanned, after }: Checkpoint, place: EventPlace): boolean
   return isScanned || comparePlaces(place, after) <= 0;
 }
 
-function newRange({ range, digest, events }: PlacedRange): NewRange {
-  if (!isEndless(range)) return { ...range, digest };
+/** The progress of a scan after these ranges. */
+function scannedUpdate(placed: readonly PlacedRange[], resumeToken: Uint8Array) {
+  const last = placed.at(-1)?.range.last ?? firstPlace;
+  const isScanned = isEndless({ last });
+  const eventsCopied = placed.reduce((sum, { digest }) => sum + digest.count, 0);
+  const bytesCopied = placed.reduce((sum, { events = [] }) => sum + bytesIn(events), 0);
+  return {
+    $set: { after: storedPlace(last), isScanned, resumeToken: new Binary(resumeToken) },
+    $inc: { eventsCopied, bytesCopied },
+  };
+}
+
+/** The stored events to compare with a range that the source has sent. */
+function comparableOf({ range, events: sent }: PlacedRange): Comparable {
+  if (sent === undefined) throw new TypeError('the range has no events');
+  return { range, sent, isReached: () => true, absentMax: removedAtOnce };
+}
+
+function newRange({ range, digest, events, bytesRead }: PlacedRange): NewRange {
+  const stored = { ...range, digest, bytes: bytesRead ?? (events && bytesIn(events)) };
+  if (!isEndless(range)) return stored;
   const end = events?.at(-1)?.place;
-  return { ...range, digest, highest: digest.count === 0 ? range.after : end };
+  return { ...stored, highest: digest.count === 0 ? range.after : end };
 }

@@ -24,7 +24,12 @@ import type { StoreTransaction } from './usage.ts';
 /** Limits of one range, and of one step of changes. */
 export const stepBounds = { countMax: 1_000, bytesMax: 1024 * 1024 };
 /** Minimum number of documents that are read at once, regardless of their size. */
-const readMin = 16;
+const readMin = 4;
+/**
+ * A range of another region has at most as many bytes as a step, or one event. If the events here
+ * have more than this, the range differs.
+ */
+const digestBytesMax = 32 * 1024 * 1024;
 
 /** A time in the order of writes of this region's database. */
 export type WriteTime = Timestamp;
@@ -40,6 +45,29 @@ export async function openEventReader(db: Db, projectId: string, signal: AbortSi
   session.advanceOperationTime(time);
   /** Estimated bytes of a document, to avoid reading more than is used. */
   let sizeBytes = 1_024;
+  const readAtOnce = () => Math.max(readMin, Math.ceil(stepBounds.bytesMax / sizeBytes) + 1);
+
+  /** Takes the first documents, within the limits of a step, and whether there were no more. */
+  const takeStep = async (
+    batches: AsyncIterable<Uint8Array[]>,
+  ): Promise<{ documents: Uint8Array[]; isWhole: boolean }> => {
+    const budget = new Budget(stepBounds);
+    const documents: Uint8Array[] = [];
+    const take = async () => {
+      for await (const batch of batches) {
+        for (const document of batch) {
+          if (!budget.take(document.length)) return false;
+          // The document itself would keep the whole reply of MongoDB in memory, up to 16 MiB.
+          documents.push(Buffer.from(document));
+        }
+      }
+      return true;
+    };
+    const isWhole = await take();
+    const bytes = documents.reduce((sum, { length }) => sum + length, 0);
+    if (documents.length > 0) sizeBytes = bytes / documents.length;
+    return { documents, isWhole };
+  };
 
   return {
     /** Makes later reads include all writes before that time. */
@@ -55,23 +83,10 @@ export async function openEventReader(db: Db, projectId: string, signal: AbortSi
       range: EventRange,
       until: AbortSignal,
     ): Promise<{ documents: Uint8Array[]; isOver: boolean }> {
-      const budget = new Budget(stepBounds);
-      const documents: Uint8Array[] = [];
-      let bytes = 0;
-      const read = async () => {
-        const batchSize = Math.ceil(stepBounds.bytesMax / sizeBytes) + 1;
-        const limits = { limit: stepBounds.countMax, batchSize: Math.max(readMin, batchSize) };
-        for await (const batch of rangeOf(events, projectId, range, { session }, limits)) {
-          for (const document of batch) {
-            if (!budget.take(document.length)) return false;
-            documents.push(document);
-            bytes += document.length;
-          }
-        }
-        return documents.length < stepBounds.countMax;
-      };
-      const isOver = await reading(read(), until);
-      if (documents.length > 0) sizeBytes = bytes / documents.length;
+      const limits = { limit: stepBounds.countMax, batchSize: readAtOnce() };
+      const read = takeStep(rangeOf(events, projectId, range, { session }, limits));
+      const { documents, isWhole } = await reading(read, until);
+      const isOver = isWhole && documents.length < stepBounds.countMax;
       return { documents, isOver };
     },
 
@@ -83,27 +98,18 @@ export async function openEventReader(db: Db, projectId: string, signal: AbortSi
       uuids: readonly Uint8Array[],
       until: AbortSignal,
     ): Promise<{ documents: Uint8Array[]; left: Uint8Array[] }> {
-      const budget = new Budget(stepBounds);
-      const documents: Uint8Array[] = [];
       const _id = { $in: uuids.map((uuid) => keyOf(projectId, uuid)) };
-      const read = async () => {
-        const found = events.find<Uint8Array>({ _id }, { ...bounded, session, raw: true });
-        for await (const batch of batchesOf(found)) {
-          for (const document of batch) {
-            if (!budget.take(document.length)) return false;
-            documents.push(document);
-          }
-        }
-        return true;
-      };
-      if (await reading(read(), until)) return { documents, left: [] };
+      const options = { ...bounded, session, raw: true, batchSize: readAtOnce() };
+      const read = takeStep(batchesOf(events.find<Uint8Array>({ _id }, options)));
+      const { documents, isWhole } = await reading(read, until);
+      if (isWhole) return { documents, left: [] };
       const taken = new Set(documents.map((each) => hex(new StoredEvent(each).uuidBytes)));
       return { documents, left: uuids.filter((uuid) => !taken.has(hex(uuid))) };
     },
 
     /**
      * Returns the digest of the documents of a range, as `hashed` reduces them; of the first ones,
-     * up to a limit.
+     * up to a limit and some 32 MiB.
      */
     async digest(
       range: EventRange,
@@ -114,10 +120,15 @@ export async function openEventReader(db: Db, projectId: string, signal: AbortSi
       }: { hashed?: ((document: Uint8Array) => Uint8Array) | undefined; limit: number },
     ): Promise<EventDigest> {
       const digest = new EventDigest();
+      let bytes = 0;
       const read = async () => {
         for await (const batch of rangeOf(events, projectId, range, { session }, { limit })) {
           until.throwIfAborted();
-          for (const document of batch) digest.add(hashed(document));
+          for (const document of batch) {
+            digest.add(hashed(document));
+            bytes += document.length;
+          }
+          if (bytes > digestBytesMax) return;
         }
       };
       await reading(read(), until);
@@ -152,22 +163,6 @@ export async function* rangeOf(
   }
 }
 
-/** Counts the events of a project in a range, up to a limit. */
-export async function countIn(
-  events: Collection<CapturedEventDocument>,
-  projectId: string,
-  range: EventRange,
-  limit: number,
-): Promise<number> {
-  let count = 0;
-  for (const { filter } of queriesOf(projectId, range)) {
-    if (count === limit) break;
-    const options = { ...bounded, hint: byTime, limit: limit - count };
-    count += await events.countDocuments(filter, options);
-  }
-  return count;
-}
-
 /**
  * The queries that find a range, one after the other in its order. As one query with `$or`, the
  * server would merge sorted results, and take twice as long.
@@ -200,10 +195,10 @@ export function eventsOf(db: Db): Collection<CapturedEventDocument> {
   return db.collection(collectionName, collectionOptions);
 }
 
-/** The place of a document. */
+/** The place of a document. Does not keep the document in memory. */
 export function placeOf(document: Uint8Array): EventPlace {
-  const event = new StoredEvent(document);
-  return { timeMs: event.time.getTime(), uuid: event.uuidBytes };
+  const { time, uuidBytes } = new StoredEvent(document);
+  return { timeMs: time.getTime(), uuid: Uint8Array.from(uuidBytes) };
 }
 
 /** A place as stored, also for queries. */

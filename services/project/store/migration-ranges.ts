@@ -15,8 +15,8 @@ import { placeFrom, stepBounds, storedPlace } from './migration-events.ts';
 import type { StoreTransaction } from './usage.ts';
 
 const rangesName = 'migration_ranges';
-/** A range with more events is split, so that comparing it takes no longer than others. */
-export const splitAbove = 4_000;
+/** A larger range is split, so that comparing it takes no longer than others. */
+const splitAbove = { count: 4_000, bytes: 16 * 1024 * 1024 };
 const readAtOnce = 64;
 const changedAtOnce = 500;
 
@@ -29,6 +29,8 @@ type RangeDocument = {
   last: StoredPosition;
   /** Absent if the range must be read again. */
   digest?: { count: number; hash: Binary | Uint8Array };
+  /** Approximate size of the source's documents; absent: not known. */
+  bytes?: number;
   /**
    * Only for the range without an end: the last event that was ever in it, or its beginning; absent
    * if that is not known.
@@ -48,12 +50,15 @@ export const migrationRangeIndexes: Readonly<Record<string, readonly Index[]>> =
 export type CopiedRange = EventRange & {
   id: ObjectId;
   digest: EventDigest | undefined;
+  /** Approximate size of the source's documents; undefined: not known. */
+  bytes: number | undefined;
   repairs: number;
 };
 
 /** A range to be stored. */
 export type NewRange = EventRange & {
   digest?: EventDigest | undefined;
+  bytes?: number | undefined;
   highest?: EventPlace | undefined;
   isVerified?: boolean;
   repairs?: number;
@@ -61,6 +66,12 @@ export type NewRange = EventRange & {
 
 /** A document that was removed from a copy, or added to it. */
 export type CopiedChange = { document: Uint8Array; place: EventPlace; isAdded: boolean };
+
+/** Whether a range must be split before it is compared. */
+export function isLarge({ digest, bytes = 0 }: Pick<CopiedRange, 'digest' | 'bytes'>): boolean {
+  if (digest === undefined) return false;
+  return digest.count > splitAbove.count || (digest.count > 1 && bytes > splitAbove.bytes);
+}
 
 /** Stores the ranges of copies. */
 export function createMigrationRanges(db: Db) {
@@ -144,7 +155,8 @@ export function createMigrationRanges(db: Db) {
     async verify(equal: readonly CopiedRange[], signal: AbortSignal): Promise<void> {
       const filter = {
         _id: { $in: equal.map(({ id }) => id) },
-        'digest.count': { $lte: splitAbove },
+        'digest.count': { $lte: splitAbove.count },
+        $nor: [{ 'digest.count': { $gt: 1 }, bytes: { $gt: splitAbove.bytes } }],
       };
       await reading(ranges.updateMany(filter, { $set: { isVerified: true } }, bounded), signal);
     },
@@ -206,35 +218,40 @@ function changedRange(found: RangeDocument, changes: readonly CopiedChange[]): R
   // A range that must be read again is counted then.
   if (digest === undefined) return [range];
   let highest = range.highest && placeFrom(range.highest);
+  let { bytes } = range;
   for (const { document, place, isAdded } of changes) {
     if (isAdded) digest.add(document);
     else digest.remove(document);
+    if (bytes !== undefined) bytes += isAdded ? document.length : -document.length;
     if (isAdded && highest && comparePlaces(place, highest) > 0) highest = place;
   }
-  const isLarge = digest.count > splitAbove;
+  const isVerified = range.isVerified && !isLarge({ digest, bytes });
   const changed: RangeDocument = {
-    ...{ ...range, digest: storedDigest(digest), isVerified: range.isVerified && !isLarge },
+    ...{ ...range, digest: storedDigest(digest), isVerified },
+    ...(bytes !== undefined && { bytes }),
     ...(highest && { highest: storedPlace(highest) }),
   };
-  if (highest === undefined || digest.count < stepBounds.countMax) return [changed];
+  const isFull = digest.count >= stepBounds.countMax || (bytes ?? 0) >= stepBounds.bytesMax;
+  if (highest === undefined || !isFull) return [changed];
   const { highest: _, ...cut } = { ...changed, last: storedPlace(highest) };
-  const next = { after: highest, last: endPlace, digest: new EventDigest(), highest };
+  const next = { after: highest, last: endPlace, digest: new EventDigest(), bytes: 0, highest };
   return [cut, documentOf(range.copy, { ...next, isVerified: range.isVerified })];
 }
 
 function documentOf(copy: string, range: NewRange): RangeDocument {
-  const { after, last, digest, highest, isVerified = false, repairs = 0 } = range;
+  const { after, last, digest, bytes, highest, isVerified = false, repairs = 0 } = range;
   return {
     ...{ _id: new ObjectId(), copy, after: storedPlace(after), last: storedPlace(last) },
     ...(digest && { digest: storedDigest(digest) }),
+    ...(bytes !== undefined && { bytes }),
     ...(highest && { highest: storedPlace(highest) }),
     ...{ isVerified, repairs },
   };
 }
 
-function rangeFrom({ _id, after, last, digest, repairs }: RangeDocument): CopiedRange {
+function rangeFrom({ _id, after, last, digest, bytes, repairs }: RangeDocument): CopiedRange {
   return {
-    ...{ id: _id, after: placeFrom(after), last: placeFrom(last), repairs },
+    ...{ id: _id, after: placeFrom(after), last: placeFrom(last), bytes, repairs },
     digest: digest && EventDigest.from({ count: digest.count, hash: bytesOf(digest.hash) }),
   };
 }

@@ -3,7 +3,8 @@ import { createPlaces } from '@silo/runtime/places.ts';
 import { callingRegion, type PeerCall } from './peer-records.ts';
 
 /**
- * Limit of one region per process; each stream holds at most three steps of events of some 2 MiB.
+ * Limit of one region per process; each stream holds at most three steps of events of some 2 MiB,
+ * and while it reads, two replies of MongoDB of at most 16 MiB.
  */
 const ofRegionMax = 32;
 const retryMs = 1_000;

@@ -9,27 +9,34 @@ export type CopiedEvent = {
 };
 
 /**
- * The events to remove from a copy and to add to it so that it equals what its source has sent for
- * some events. `stored` are those of them that the copy has. Events that the source's scan has not
- * reached are left to the scan.
+ * Decides which stored events of a copy to remove, and which sent ones to add, so that the copy
+ * equals what its source has sent for some events. Takes the stored events one by one, because all
+ * of them may be too large for memory. Events that the source's scan has not reached are left to
+ * the scan.
  */
-export function copiedChanges<Stored extends CopiedEvent, Sent extends CopiedEvent>(
-  stored: readonly Stored[],
-  sent: readonly Sent[],
-  isReached: (place: EventPlace) => boolean,
-): { removed: Stored[]; added: Sent[] } {
-  const before = new Map(stored.map((event) => [event.key, event]));
-  const after = new Map(sent.map((event) => [event.key, event]));
-  const isSame = (one: CopiedEvent | undefined, other: CopiedEvent) =>
-    one !== undefined && Buffer.compare(one.document, other.document) === 0;
-  return {
-    removed: [...before.values()].filter((event) => {
-      const now = after.get(event.key);
-      if (now === undefined) return true;
-      return isReached(now.place) ? !isSame(now, event) : isReached(event.place);
-    }),
-    added: [...after.values()].filter(
-      (event) => isReached(event.place) && !isSame(before.get(event.key), event),
-    ),
-  };
+export class CopiedChanges<Sent extends CopiedEvent> {
+  readonly #isReached: (place: EventPlace) => boolean;
+  /** The sent events that are not known to be stored. */
+  readonly #left: Map<string, Sent>;
+
+  /** If an event was sent twice, the later one counts. */
+  constructor(sent: readonly Sent[], isReached: (place: EventPlace) => boolean) {
+    this.#isReached = isReached;
+    this.#left = new Map(sent.map((event) => [event.key, event]));
+  }
+
+  /** Whether the stored event must be removed. Takes each stored event once. */
+  removes(stored: CopiedEvent): boolean {
+    const now = this.#left.get(stored.key);
+    if (now === undefined) return true;
+    if (!this.#isReached(now.place)) return this.#isReached(stored.place);
+    const isSame = Buffer.compare(now.document, stored.document) === 0;
+    if (isSame) this.#left.delete(stored.key);
+    return !isSame;
+  }
+
+  /** The events to add after all stored events were taken. */
+  get added(): Sent[] {
+    return [...this.#left.values()].filter(({ place }) => this.#isReached(place));
+  }
 }
