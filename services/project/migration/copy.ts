@@ -98,12 +98,9 @@ class EventCopy implements Copy {
         onInterrupted: (err, failures) =>
           this.#log.warn({ loop: name, failures, err }, 'a copy of events was interrupted'),
       });
+    const steps = () => this.#checkpoint.steps;
     const loops = [
-      forever(
-        'pull',
-        () => this.#pull(until),
-        () => this.#checkpoint.steps,
-      ),
+      forever('pull', () => this.#pull(until), steps),
       // Changes that are applied meanwhile are not progress of this loop.
       forever(
         'compare',
@@ -132,8 +129,13 @@ class EventCopy implements Copy {
   }
 
   async verifyAgain(signal: AbortSignal): Promise<void> {
-    if (!this.#checkpoint.comparesAgain) await this.#beginAgain(signal);
-    await this.verifyAll(signal);
+    for (;;) {
+      await this.verifyAll(signal);
+      // A scan that was restarted since is compared for the first time.
+      if (!this.#isVerified) continue;
+      if (this.#checkpoint.comparesAgain) return;
+      await this.#beginAgain(signal);
+    }
   }
 
   async #beginAgain(signal: AbortSignal): Promise<void> {
@@ -144,13 +146,10 @@ class EventCopy implements Copy {
     this.#isVerified = false;
     this.#scanned.resolve();
     // Ranges of a newer scan are compared for the first time anyway.
-    await this.#write(
-      async () =>
-        this.#checkpoint.scan === scan
-          ? await this.#copies.compareAgain(this.#checkpoint, signal)
-          : this.#checkpoint,
-      signal,
-    );
+    await this.#write(async () => {
+      const isSame = this.#checkpoint.scan === scan;
+      return isSame ? await this.#copies.compareAgain(this.#checkpoint, signal) : this.#checkpoint;
+    }, signal);
   }
 
   async untilFenced(attempt: number, signal: AbortSignal): Promise<void> {
@@ -230,8 +229,6 @@ class EventCopy implements Copy {
       if (reason === 'REQUEST_IN_PROGRESS') this.#isDoubtful = true;
       if (reason !== 'LOG_COMPACTED') throw error;
       this.#log.warn({ migrationId }, 'changes at the source were lost: scanning again');
-      this.#isVerified = false;
-      this.#comparesAgain = false;
       await this.#write(() => copies.restart(this.#checkpoint, signal), signal);
       return;
     } finally {
@@ -285,8 +282,8 @@ class EventCopy implements Copy {
     this.#compared += equal.length;
     if (equal.length > 0) this.#hasGoneOn = true;
     if (comparisons === 1) this.#rangesVerified += equal.length;
-    for (const range of different) await this.#repair(range, signal);
-    for (const range of large) await this.#split(range, signal);
+    for (const range of different) await this.#repair(range, scan, signal);
+    for (const range of large) await this.#split(range, scan, signal);
     if (equal.length + different.length + large.length > 0) {
       // A large range grows while this pauses.
       if (large.length === 0) await this.#spare.pauseAfter({ beganMs }, signal);
@@ -305,7 +302,7 @@ class EventCopy implements Copy {
    * Splits a large range, or repairs it. Blocks changes meanwhile: under a steady import the range
    * would always have changed before its parts are known.
    */
-  async #split(large: CopiedRange, signal: AbortSignal): Promise<void> {
+  async #split(large: CopiedRange, scan: number, signal: AbortSignal): Promise<void> {
     let different: CopiedRange | undefined;
     await this.#write(async () => {
       const found = await this.#comparison.compareLarge(this.#checkpoint, large, signal);
@@ -318,11 +315,11 @@ class EventCopy implements Copy {
       different = found?.range;
       return this.#checkpoint;
     }, signal);
-    if (different !== undefined) await this.#repair(different, signal);
+    if (different !== undefined) await this.#repair(different, scan, signal);
   }
 
   /** Copies a range again. Blocks changes meanwhile: the data read now would undo later changes. */
-  async #repair(range: CopiedRange, signal: AbortSignal): Promise<void> {
+  async #repair(range: CopiedRange, scan: number, signal: AbortSignal): Promise<void> {
     const { peer, migration } = this.#options;
     const { after, last, repairs } = range;
     const place = { after: placeText(after), last: placeText(last), repairs };
@@ -340,6 +337,8 @@ class EventCopy implements Copy {
     this.#isVerified = false;
     let bytes = 0;
     await this.#write(async () => {
+      // Restarted meanwhile: now the difference may be expected, and then events may be kept.
+      if (this.#checkpoint.scan !== scan) return this.#checkpoint;
       const request = { migrationId: migration.id, range: rangeMessage(range) };
       const options = { signal, refusals: true, deadlineMs: repairWithinMs };
       let left: CopiedRange | undefined = range;
@@ -368,13 +367,22 @@ class EventCopy implements Copy {
   /** Serializes the writes of the copy. After a failure, reloads the checkpoint: it may differ. */
   async #write(write: () => Promise<Checkpoint>, signal: AbortSignal): Promise<void> {
     const turn = this.#turn.then(async () => {
-      if (this.#isDoubtful) this.#checkpoint = await this.#copies.reload(this.#checkpoint, signal);
+      if (this.#isDoubtful) this.#reach(await this.#copies.reload(this.#checkpoint, signal));
       this.#isDoubtful = true;
-      this.#checkpoint = await write();
+      this.#reach(await write());
       this.#isDoubtful = false;
     });
     this.#turn = turn.catch(() => {}); // the caller reports the error
     await turn;
+  }
+
+  /** The ranges of a restarted scan are compared for the first time. */
+  #reach(next: Checkpoint): void {
+    if (next.scan !== this.#checkpoint.scan) {
+      this.#isVerified = false;
+      this.#comparesAgain = false;
+    }
+    this.#checkpoint = next;
   }
 
   #notify(): void {

@@ -276,6 +276,47 @@ test.serial(
   },
 );
 
+test.serial(
+  'a scan that is restarted before the second comparison keeps events that the source has lost',
+  async (t) => {
+    const world = await copyWorld(t);
+    const { source, destination, peer, capture } = world;
+    await capture(old(3));
+    const [isLost, isCompared] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    let pulls = 0;
+    const forgetful: CopySource = {
+      ...peer,
+      async *pullEvents(request, options) {
+        if (++pulls > 1) {
+          await isCompared.promise;
+          yield* peer.pullEvents(request, options);
+        }
+        for await (const answer of peer.pullEvents(request, options)) {
+          yield answer;
+          if (answer.step?.$case === 'range' && answer.step.value.last === undefined) break;
+        }
+        await isLost.promise;
+        throw errors.changesCompacted();
+      },
+    };
+    const mayRemove = async () => {
+      throw new RangeError('the event must be kept');
+    };
+    const { copy, running } = await world.start({ peer: forgetful, mayRemove });
+    await copy.verifyAll(signal());
+    await eventsOf(source).deleteOne({});
+    isLost.resolve();
+    await eventually(() => {
+      if (pulls < 2) throw new Error('not restarted yet');
+    });
+    const again = copy.verifyAgain(signal());
+    isCompared.resolve();
+    await t.throwsAsync(again, { name: 'RangeError' });
+    await running;
+    t.is(await eventsOf(destination).countDocuments(), 3);
+  },
+);
+
 /** Stores events directly in the source, one per millisecond. */
 async function store({ source, projectId }: CopyWorld, count: number, fromMs: number) {
   const documents = Array.from({ length: count }, (_, index) => ({

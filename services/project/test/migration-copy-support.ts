@@ -52,6 +52,7 @@ type StartOptions = {
   spare?: CopyOptions['spare'];
   rate?: CopyOptions['rate'];
   sleep?: CopyOptions['sleep'];
+  mayRemove?: CopyOptions['mayRemove'];
 };
 
 export async function copyWorld(t: ExecutionContext): Promise<CopyWorld> {
