@@ -4,9 +4,11 @@ import { ErrorReason } from '@silo/protos/gen/silo/common/v1/error_reason.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { equalJitterMs } from '@silo/runtime/random.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
+import { whyDamaged } from '../rules/unmatched-events.ts';
 import { CopyDiffers } from '../store/copied-events.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import { CopySuperseded } from '../store/migration-copy.ts';
+import { DamagedEvent } from '../store/stored-event.ts';
 import { fail, takeSlot } from './arrival.ts';
 import type { Copy } from './copy-types.ts';
 import { attemptCutover, resumeCutover } from './cutover.ts';
@@ -207,8 +209,10 @@ async function isEnded(work: Work, record: MigrationDocument, error: unknown): P
     await removeCancelled(work, await cancelHere(work, record, why));
     return true;
   }
-  const isUnmatched = error instanceof UnmatchedEvents;
-  const failure = isUnmatched ? await countUnmatched(work, record) : whyFailed(error);
+  const failure =
+    error instanceof UnmatchedEvents
+      ? await unmatchedFailure(work, record)
+      : whyFailed(record, error);
   if (failure === undefined) return false;
   work.dependencies.log.warn({ migrationId: record._id, err: error }, 'a migration has failed');
   const failed = await fail(work, record, failure);
@@ -248,8 +252,25 @@ async function whyCancelled(
   return migration?.state === cancelled ? migration.failure : undefined;
 }
 
+/** Like `countUnmatched`, but also returns why the events could not be counted, if one is damaged. */
+async function unmatchedFailure(
+  work: Work,
+  record: MigrationDocument,
+): Promise<string | undefined> {
+  try {
+    return await countUnmatched(work, record);
+  } catch (error) {
+    if (error instanceof DamagedEvent) return whyFailed(record, error);
+    throw error;
+  }
+}
+
 /** Why the migration fails, for people; undefined if it should be retried. */
-function whyFailed(error: unknown): string | undefined {
+function whyFailed(
+  { destinationRegion: here, sourceRegion: there }: MigrationDocument,
+  error: unknown,
+): string | undefined {
+  if (error instanceof DamagedEvent) return whyDamaged(error.message, { here, there });
   if (error instanceof GivenUp || isRefusal(error, ofDestination)) return error.message;
   return error instanceof CopyDiffers
     ? 'The copy still differed from the source after repairs.'

@@ -5,7 +5,7 @@ import { mayHaveRemoved } from '../rules/purge-source.ts';
 import { whyUnmatched } from '../rules/unmatched-events.ts';
 import type { MigrationDocument } from '../store/documents.ts';
 import type { MayRemove } from '../store/migration-copy.ts';
-import { StoredEvent } from '../store/stored-event.ts';
+import { readFrom, StoredEvent } from '../store/stored-event.ts';
 import type { Work } from './work.ts';
 
 /** Time for which calls are repeated if the source does not answer. */
@@ -41,9 +41,11 @@ export async function removalRule(
     if (events.length === 0) return;
     const stored = events.map(({ document }) => new StoredEvent(document));
     // Read after the source's events: a removal is recorded before it removes any.
-    const unmatched = await other.notRemoved(stored, generation, mayHaveRemoved);
+    const unmatched = await other.notRemoved(stored, generation, (removal, event) =>
+      readFrom(event, (read) => mayHaveRemoved(removal, read)),
+    );
     if (unmatched.length === 0) return;
-    const uuids = unmatched.slice(0, loggedMax).map(({ uuid }) => uuid);
+    const uuids = unmatched.slice(0, loggedMax).map(({ label }) => label);
     const found = { migrationId, events: unmatched.length, uuids };
     log.warn(found, 'events of an earlier stay are unmatched');
     throw new UnmatchedEvents(`${unmatched.length} event(s) are unmatched`);
@@ -53,7 +55,8 @@ export async function removalRule(
 
 /**
  * Counts all unmatched events, and returns why the migration fails. Undefined if none are left, and
- * during an attempt at the cutover, which must end first and cannot wait for a comparison.
+ * during an attempt at the cutover, which must end first and cannot wait for a comparison. Rejects
+ * with DamagedEvent.
  */
 export async function countUnmatched(
   work: Work,

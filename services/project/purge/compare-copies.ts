@@ -9,7 +9,7 @@ import {
 import { type Differences, mayHaveRemoved } from '../rules/purge-source.ts';
 import { placeOf } from '../store/migration-events.ts';
 import type { MigrationSource } from '../store/migration-source.ts';
-import { StoredEvent, withoutChosen } from '../store/stored-event.ts';
+import { readFrom, StoredEvent, withoutChosen } from '../store/stored-event.ts';
 import type { OtherCopy } from './other-copy.ts';
 
 /** The events that a migration has left here, and the other region's copy. */
@@ -37,7 +37,8 @@ const batchesMax = 4;
 /**
  * Compares the present events of this region with the other region's. Events that only the other
  * region has are no difference, because they were captured since. Events that the other region has
- * removed by a deletion or because of their age are no difference either.
+ * removed by a deletion or because of their age are no difference either. Rejects with
+ * DamagedEvent.
  */
 export async function compareCopies(
   { projectId, generation, migrationSource, other }: Copies,
@@ -93,7 +94,7 @@ async function differencesOf(
   if (different.length === 0) return { missing: 0, changed: 0 };
   // Read after the events: a removal is recorded before it removes any.
   const lost = await other.notRemoved(different, generation, (removal, { event }) =>
-    mayHaveRemoved(removal, event),
+    readFrom(event, (read) => mayHaveRemoved(removal, read)),
   );
   const missing = lost.filter(({ there }) => there === undefined || there.count === 0).length;
   return { missing, changed: lost.length - missing };

@@ -24,7 +24,7 @@ export type OtherCopy = {
   describe(): Promise<Pick<DescribeProjectResponse, 'purged'>>;
   /**
    * Returns those of the events that neither retention nor a deletion after the given generation
-   * has removed there.
+   * has removed there. Rejects with the errors of `mayHaveRemoved`, too.
    */
   notRemoved<Event>(
     events: readonly Event[],
@@ -66,19 +66,28 @@ export function otherCopy(
     describe: () =>
       ask((client) => client.describeProject({ migrationId, countsEvents: false }, options)),
 
-    notRemoved: (events, afterGeneration, mayHaveRemoved) =>
-      ask(async (client) => {
+    notRemoved: async (events, afterGeneration, mayHaveRemoved) => {
+      // An error of `mayHaveRemoved` is thrown later: it is not a failure of the other region.
+      const found = await ask(async (client) => {
         let left = [...events];
         const later = client.readDeletions({ migrationId, afterGeneration }, options);
         for await (const { generation, filter, expiredBefore } of later) {
           const removal = expiredBefore
             ? { expiredBefore }
             : { generation, filter: checkFilter(filter) };
-          left = left.filter((event) => !mayHaveRemoved(removal, event));
+          try {
+            left = left.filter((event) => !mayHaveRemoved(removal, event));
+          } catch (error) {
+            return () => {
+              throw error;
+            };
+          }
           if (left.length === 0) break;
         }
-        return left;
-      }),
+        return () => left;
+      });
+      return found();
+    },
 
     notePurge: async () => {
       await ask((client) => client.notePurge({ migrationId }, options));

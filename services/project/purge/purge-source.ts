@@ -10,6 +10,7 @@ import type { EventRemoval } from '../store/event-removal.ts';
 import type { MigratingProjectStore } from '../store/migrating-projects.ts';
 import type { MigrationSource } from '../store/migration-source.ts';
 import { type MigrationStore, type MigrationValues, samePurge } from '../store/migrations.ts';
+import { DamagedEvent } from '../store/stored-event.ts';
 import { compareCopies } from './compare-copies.ts';
 import { otherCopy } from './other-copy.ts';
 
@@ -28,7 +29,8 @@ export type PurgeDependencies = {
 /**
  * Removes the events that a migration has left in this region, after checking that the other region
  * has all of them, or has deleted the project for good. Ends the purge without removing more if
- * something differs, or if the other region does not answer for `patienceMs`.
+ * something differs, if an event cannot be decoded, or if the other region does not answer for
+ * `patienceMs`.
  */
 export async function purgeSource(
   dependencies: PurgeDependencies,
@@ -53,6 +55,9 @@ export async function purgeSource(
     return whyNotPurge(await compareCopies(copies, signal), kept);
   };
   const failure = await compare().catch((error: unknown) => {
+    if (error instanceof DamagedEvent) {
+      return `${error.message}. Repair or remove its document here, and purge again: ${kept}.`;
+    }
     if (!(error instanceof RegionFailed)) throw error;
     log.warn({ migrationId, err: error }, 'the copies of a migration could not be compared');
     return `The other region was not compared, as it ${error.message}: ${kept}.`;

@@ -16,3 +16,13 @@ export function whyUnmatched(
   if (found.length === 0) return undefined;
   return `${found.join('; ')}. They are kept. Put them back in ${there} and retry, or discard them with the retry.`;
 }
+
+/**
+ * Why an event that cannot be decoded makes a migration fail, for people; `damage` names the event.
+ */
+export function whyDamaged(
+  damage: string,
+  { here, there }: { here: string; there: string },
+): string {
+  return `${damage}. It is kept. Repair or remove its document in ${here}, or in ${there} if it is damaged there, and retry. If only its properties are damaged, a retry that discards unmatched events removes it from ${here}.`;
+}

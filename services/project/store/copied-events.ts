@@ -7,7 +7,7 @@ import { insertSome } from './captured-events.ts';
 import { type CapturedEventDocument, keyOf } from './event-collection.ts';
 import { batchesOf } from './event-queries.ts';
 import { eventsOf, hex, rangeOf } from './migration-events.ts';
-import { StoredEvent, withoutChosen } from './stored-event.ts';
+import { readFrom, StoredEvent, withoutChosen } from './stored-event.ts';
 import type { StoreTransaction } from './usage.ts';
 
 /** Keeps every BSON type, so that encoding the document again yields the same bytes. */
@@ -37,8 +37,12 @@ export class EventBytes implements CopiedEvent {
     return BSON.deserialize(this.#fields.idBytes, faithfully) as CapturedEventDocument['_id'];
   }
 
+  /** Throws DamagedEvent. */
   get place(): EventPlace {
-    return { timeMs: this.#fields.time.getTime(), uuid: this.#fields.uuidBytes };
+    return readFrom(this.#fields, ({ time, uuidBytes }) => ({
+      timeMs: time.getTime(),
+      uuid: uuidBytes,
+    }));
   }
 
   get #fields(): StoredEvent {

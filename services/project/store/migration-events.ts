@@ -18,7 +18,7 @@ import {
   keyOf,
 } from './event-collection.ts';
 import { batchesOf, type StoredPosition } from './event-queries.ts';
-import { StoredEvent } from './stored-event.ts';
+import { readFrom, StoredEvent } from './stored-event.ts';
 import type { StoreTransaction } from './usage.ts';
 
 /** Limits of one range, and of one step of changes. */
@@ -195,10 +195,12 @@ export function eventsOf(db: Db): Collection<CapturedEventDocument> {
   return db.collection(collectionName, collectionOptions);
 }
 
-/** The place of a document. Does not keep the document in memory. */
+/** The place of a document. Does not keep the document in memory. Throws DamagedEvent. */
 export function placeOf(document: Uint8Array): EventPlace {
-  const { time, uuidBytes } = new StoredEvent(document);
-  return { timeMs: time.getTime(), uuid: Uint8Array.from(uuidBytes) };
+  return readFrom(new StoredEvent(document), ({ time, uuidBytes }) => ({
+    timeMs: time.getTime(),
+    uuid: Uint8Array.from(uuidBytes),
+  }));
 }
 
 /** A place as stored, also for queries. */

@@ -5,11 +5,33 @@ import { uuidText } from '../rules/events/uuid.ts';
 
 type Field = BSON.OnDemand['BSONElement'];
 
+/** A stored event that cannot be decoded; the message names the event. */
+export class DamagedEvent extends Error {
+  override readonly name = 'DamagedEvent';
+
+  constructor(event: StoredEvent, cause: unknown) {
+    const { message } = cause instanceof Error ? cause : new Error(String(cause));
+    // The message of a SyntaxError would quote the event.
+    const why = cause instanceof SyntaxError ? 'its properties are not JSON' : message;
+    super(`The event ${event.label} cannot be decoded: ${why}`);
+  }
+}
+
+/** Reads something from a stored event. Throws DamagedEvent. */
+export function readFrom<T>(event: StoredEvent, read: (event: StoredEvent) => T): T {
+  try {
+    return read(event);
+  } catch (error) {
+    throw new DamagedEvent(event, error);
+  }
+}
+
 /** In BSON, length and subtype precede a binary's value, and the length precedes a string. */
 const binaryHead = 5;
 const stringHead = 4;
 /** A document begins with its length, and ends with a zero byte. */
 const documentHead = 4;
+const uuidSize = 16;
 
 /**
  * A stored event as MongoDB sent it. Most events of a page are passed on unchanged: a field is
@@ -31,6 +53,14 @@ export class StoredEvent {
 
   get uuid(): string {
     return uuidText(this.uuidBytes);
+  }
+
+  /** The UUID, or the whole primary key if it has no UUID; for people. */
+  get label(): string {
+    const id: unknown = BSON.deserialize(this.idBytes);
+    const { uuid } = Object(id);
+    const isUuid = uuid instanceof BSON.Binary && uuid.buffer.length === uuidSize;
+    return isUuid ? uuidText(uuid.buffer) : BSON.EJSON.stringify(id);
   }
 
   get name(): string {

@@ -1,5 +1,5 @@
 import { errors } from '@silo/errors/errors.ts';
-import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
 import { newId } from '@silo/tokens/ids.ts';
 import test from 'ava';
@@ -9,8 +9,10 @@ import { type PurgeDependencies, purgeSource } from '../purge/purge-source.ts';
 import { checkFilter } from '../rules/events/filter.ts';
 import { placesWith } from '../rules/events/indexed-properties.ts';
 import { ParsedProperties } from '../rules/events/parsed-properties.ts';
+import { uuidText } from '../rules/events/uuid.ts';
 import { mayHaveRemoved, whyNotPurge } from '../rules/purge-source.ts';
 import type { ProjectDocument } from '../store/documents.ts';
+import { bytesOf } from '../store/event-collection.ts';
 import type { EventDeletionDocument } from '../store/event-deletions.ts';
 import { createMigratingProjectStore } from '../store/migrating-projects.ts';
 import { migrationCollection } from '../store/migrations.ts';
@@ -60,6 +62,19 @@ test('a deletion there explains only the events that it covers', async (t) => {
   await migrationCollection(world.us.db).updateOne({}, { $set: { isOpen: true, isPurging: true } });
   await world.deleteThere(named(['4']), 3);
   t.is((await world.purge()).left, 0);
+});
+
+test('a purge fails and names an event whose properties are damaged', async (t) => {
+  const world = await migratedProject(t);
+  const [event] = await eventsOf(world.us.db).find({}).limit(1).toArray();
+  if (event === undefined) throw new TypeError('no event');
+  const damage = { $set: { properties: Buffer.from('{"index":') } };
+  await eventsOf(world.us.db).updateOne({ time: event.time }, damage);
+  const properties = [{ name: 'index', operator: PropertyOperator.PROPERTY_OPERATOR_EXISTS }];
+  await world.deleteThere(EventFilter.fromPartial({ properties }));
+  const uuid = uuidText(bytesOf(event._id.uuid));
+  const failure = `The event ${uuid} cannot be decoded: its properties are not JSON. Repair or remove its document here, and purge again: nothing was removed.`;
+  t.deepEqual(await world.purge(), { failure, left: eventCount });
 });
 
 test('the record of a deletion there does not expire before the purge, but after it', async (t) => {

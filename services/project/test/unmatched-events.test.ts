@@ -1,6 +1,6 @@
 /** Events of an earlier stay that the source lacks are kept, unless the source has removed them. */
 import { errors } from '@silo/errors/errors.ts';
-import { EventFilter } from '@silo/protos/gen/silo/project/v1/event.ts';
+import { EventFilter, PropertyOperator } from '@silo/protos/gen/silo/project/v1/event.ts';
 import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { ProjectState } from '@silo/protos/gen/silo/project/v1/project.ts';
 import type { RegionClient } from '@silo/service/regions.ts';
@@ -191,6 +191,59 @@ test('an event that was captured again after a deletion is replaced', async (t) 
   await world.run();
   await hasMoved(t, world);
   t.is(await world.here.countDocuments({ distinctId: 'bob' }), 1);
+});
+
+/** The reason of a failure because of a damaged event. */
+const damaged = (event: string, why: string) =>
+  `The event ${event} cannot be decoded: ${why}. It is kept. Repair or remove its document in eu, or in us if it is damaged there, and retry. If only its properties are damaged, a retry that discards unmatched events removes it from eu.`;
+
+/** A filter that reads the properties of an event. */
+const withOnly = EventFilter.fromPartial({
+  properties: [{ name: 'only', operator: PropertyOperator.PROPERTY_OPERATOR_EXISTS }],
+});
+
+test('a migration fails and names an event whose properties are damaged, until a retry discards it', async (t) => {
+  const lost = alone();
+  const world = await withEarlierStay(t, [lost]);
+  const _id = keyOf(world.projectId, uuidBytes(lost.uuid));
+  await world.here.updateOne({ _id }, { $set: { properties: Buffer.from('{"only":') } });
+  await world.deleteThere(withOnly, 2);
+  const failure = damaged(lost.uuid, 'its properties are not JSON');
+  t.like(await world.run(), { state: failed, failure });
+  t.like(await world.us.record(), { state: failed, failure });
+  t.true(await world.hasHere(lost));
+  await world.retry();
+  t.like(await world.run(), { state: failed, failure });
+  await world.retry(true);
+  await world.run();
+  await hasMoved(t, world);
+});
+
+test('a migration continues after a damaged event was repaired', async (t) => {
+  const lost = alone();
+  const world = await withEarlierStay(t, [lost]);
+  const _id = keyOf(world.projectId, uuidBytes(lost.uuid));
+  await world.here.updateOne({ _id }, { $set: { properties: Buffer.from('{"only":') } });
+  await world.deleteThere(withOnly, 2);
+  t.like(await world.run(), { state: failed });
+  await world.here.updateOne({ _id }, { $set: { properties: Buffer.from('{"only":1}') } });
+  await world.retry();
+  await world.run();
+  await hasMoved(t, world);
+});
+
+test('a migration fails and names an event that has no UUID, until it is removed', async (t) => {
+  const world = await withEarlierStay(t);
+  const event = await world.here.findOne({}, faithfully);
+  if (event === null) throw new TypeError('no event');
+  const _id = { project: world.projectId };
+  await world.here.insertOne({ ...event, _id: _id as never });
+  const failure = damaged(JSON.stringify(_id), 'a stored event has no uuid');
+  t.like(await world.run(), { state: failed, failure });
+  await world.here.deleteOne({ _id: _id as never });
+  await world.retry();
+  await world.run();
+  await hasMoved(t, world);
 });
 
 test('after a process died while it counted unmatched events, the next one counts them', async (t) => {
