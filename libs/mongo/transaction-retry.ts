@@ -51,8 +51,8 @@ export class CommitUnknown extends Error {
  * loss of the primary it runs `body` again in a new session, so `body` must be safe to repeat; any
  * other error aborts. If conflicts persist, transactions that dead processes have left open are
  * ended. A commit whose answer is lost, or does not prove that nothing was committed, is repeated,
- * which MongoDB makes idempotent by the transaction's number. Ends with the signal between statements; throws driver errors unchanged,
- * and CommitUnknown.
+ * which MongoDB makes idempotent by the transaction's number. Ends with the signal between
+ * statements; throws driver errors unchanged, and CommitUnknown.
  * A commit is sent only if it ends before the permits of `authorization`; otherwise it refuses with
  * DEPENDENCY_UNAVAILABLE. Permits are released after the commit, and kept if it did not happen or
  * its outcome is unknown. Not `retry`, because every fifth attempt first ends transactions of dead
