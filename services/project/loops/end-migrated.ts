@@ -12,7 +12,7 @@ import { each } from './each.ts';
 import { inPages } from './in-pages.ts';
 
 const intervalMs = 10 * 60 * 1_000;
-/** Maximum number of projects in one turn. */
+/** Maximum number of projects in a page. */
 const projectsMax = 100;
 /** Maximum number of concurrent calls to one other region. */
 const atOnceMax = 4;
@@ -49,7 +49,8 @@ export async function endMigrated(dependencies: Dependencies, signal: AbortSigna
 }
 
 /**
- * Takes one turn per call, each with the next page of the projects that have migrated to one region.
+ * Takes one turn per call: asks about the projects that have migrated to one region, page by page. A
+ * turn after a failed one begins at the next page.
  * @internal Exported for tests.
  */
 export function endingMigrated(
@@ -60,7 +61,7 @@ export function endingMigrated(
   const next = inPages(projectsMax, (after, signal) =>
     migratingProjects.migratedTo(region, { after, limit: projectsMax }, signal),
   );
-  return async (signal) => {
+  const endPage = async (page: readonly MigratedProject[], signal: AbortSignal) => {
     const unknown: string[] = [];
     const endIfPurged = async (project: MigratedProject) => {
       const last = await migrations.lastFrom(project._id, signal);
@@ -70,13 +71,20 @@ export function endingMigrated(
       if (found === 'unknown') unknown.push(last._id);
       if (found === 'purged') await end(dependencies, project, last, signal);
     };
-    await each(await next(signal), atOnceMax, endIfPurged);
+    await each(page, atOnceMax, endIfPurged);
     if (unknown.length === 0) return;
     const migrationIds = unknown.slice(0, loggedMax);
     log.warn(
       { region, count: unknown.length, migrationIds },
       'projects that have migrated are not known in their region, and are kept here',
     );
+  };
+  return async (signal) => {
+    for (let isLast = false; !isLast; ) {
+      const page = await next(signal);
+      await endPage(page, signal);
+      isLast = page.length < projectsMax;
+    }
   };
 }
 

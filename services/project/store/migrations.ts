@@ -250,7 +250,8 @@ export function createMigrationStore(db: Db) {
 
     /**
      * Notes in all records of a project that it is purged, removes its name from them, and removes
-     * the leases of its migrations to this region.
+     * the leases of its closed migrations to this region. The lease of an open one ends with its
+     * work, because a new lease would begin at a lower fence.
      */
     async noteProjectPurged(projectId: string, signal: AbortSignal): Promise<void> {
       const hasCome = { $and: [{ $eq: ['$side', 'destination'] }, { $eq: ['$state', done] }] };
@@ -261,7 +262,8 @@ export function createMigrationStore(db: Db) {
         revision: { $add: ['$revision', 1] },
       };
       await reading(migrations.updateMany({ projectId }, [{ $set: values }], bounded), signal);
-      const ids = await reading(migrations.distinct('_id', { projectId }, bounded), signal);
+      const closed = { projectId, isOpen: { $exists: false } };
+      const ids = await reading(migrations.distinct('_id', closed, bounded), signal);
       await removeLeases(db, ids, signal);
     },
 

@@ -2,6 +2,7 @@ import { indexMigration } from '@silo/mongo/indexes.ts';
 import type { Migration } from '@silo/mongo/migrations.ts';
 import { bounded, collectionOptions, reading } from '@silo/mongo/read.ts';
 import { retentionSeconds } from '@silo/mongo/retention.ts';
+import { MigrationState } from '@silo/protos/gen/silo/project/v1/migration.ts';
 import { foldVersion } from '@silo/runtime/fold.ts';
 import type { Db } from 'mongodb';
 import { foldedName } from '../rules/folded-name.ts';
@@ -67,20 +68,19 @@ const movesOfOneProject: Migration = {
 };
 
 /**
- * Gives an end to records of migrations whose projects earlier builds have purged, or never brought
- * here. If such a process purges a project meanwhile, the next start finds its records.
+ * Gives an end to records of cancelled migrations that have never brought their project here. If a
+ * process of an earlier build closes such a record meanwhile, the next start finds it.
  */
-const recordsOfGoneProjects: Migration = {
-  name: 'records-of-gone-projects',
-  isDone: async (db) => (await recordsWithoutEnd(db, 1)).length === 0,
+const endsOfCancelledRecords: Migration = {
+  name: 'ends-of-cancelled-records',
+  isDone: async (db) => (await cancelledWithoutEnd(db, 1)).length === 0,
   run: async (db, signal) => {
     for (;;) {
       signal.throwIfAborted();
-      const found = await recordsWithoutEnd(db, recordsAtOnce);
+      const found = await cancelledWithoutEnd(db, recordsAtOnce);
       if (found.length === 0) return;
       const ids = { _id: { $in: found.map(({ _id }) => _id) } };
-      const values = { goneTime: '$$NOW', projectName: '$projectId' };
-      await reading(migrationCollection(db).updateMany(ids, [{ $set: values }]));
+      await reading(migrationCollection(db).updateMany(ids, [{ $set: { goneTime: '$$NOW' } }]));
     }
   },
 };
@@ -115,7 +115,7 @@ export const storeMigrations: readonly Migration[] = [
   }),
   foldNames,
   movesOfOneProject,
-  recordsOfGoneProjects,
+  endsOfCancelledRecords,
 ];
 
 function projectsOf(db: Db) {
@@ -135,15 +135,17 @@ function movesOfFirstReleases(db: Db, limit: number) {
   );
 }
 
-/** Closed records of projects that this region does not store. */
-function recordsWithoutEnd(db: Db, limit: number) {
+/** Closed records of cancelled migrations to this region whose projects it does not store. */
+function cancelledWithoutEnd(db: Db, limit: number) {
   const project = {
     ...{ from: 'projects', localField: 'projectId', foreignField: '_id', as: 'project' },
     pipeline: [{ $project: { _id: 1 } }],
   };
+  const side = { side: 'destination', state: MigrationState.MIGRATION_STATE_CANCELLED };
   const found = migrationCollection(db).aggregate<{ _id: string }>(
     [
-      { $match: { isOpen: { $exists: false }, goneTime: { $exists: false } } },
+      // These are few: cancelled migrations of projects that were here before.
+      { $match: { ...side, isOpen: { $exists: false }, goneTime: { $exists: false } } },
       { $lookup: project },
       { $match: { project: [] } },
       { $limit: limit },

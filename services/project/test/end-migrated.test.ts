@@ -277,11 +277,13 @@ test('every project has its turn, and every call has a deadline', async (t) => {
   );
   const asked = new Set<string>();
   const deadlines = new Set<number | undefined>();
+  let isAway = true;
   const client: Partial<RegionClient> = {
     describeProject: async ({ migrationId }, options) => {
       asked.add(migrationId);
       deadlines.add(options?.deadlineMs);
-      throw errors.dependencyUnavailable('the region eu');
+      if (isAway) throw errors.dependencyUnavailable('the region eu');
+      return { purged: false, indexPlaces: [] };
     },
   };
   const oneTurn = endingMigrated(
@@ -296,6 +298,10 @@ test('every project has its turn, and every call has a deadline', async (t) => {
   await t.throwsAsync(oneTurn(signal()), undefined, 'the loop pauses for longer');
   t.is(asked.size, 100);
   await t.throwsAsync(oneTurn(signal()));
+  t.is(asked.size, 151);
+  asked.clear();
+  isAway = false;
+  await oneTurn(signal());
   t.is(asked.size, 151);
   t.deepEqual([...deadlines], [5_000]);
 });
@@ -346,23 +352,34 @@ test('a region that does not answer delays no other region', async (t) => {
   t.is((await projectIn(us, other))?.state, migrated);
 });
 
-test('records of earlier builds whose projects are gone get an end at the next start', async (t) => {
-  const { us, record } = await left(t);
+test('records of migrations that earlier builds have cancelled get an end at the next start', async (t) => {
+  const { us, projectId, record } = await left(t);
   const { isOpen: _, isPurging: __, ...closed } = record;
-  const projectId = newId('prj');
-  const gone = { ...closed, _id: newId('mig_us'), projectId, side: 'destination' as const };
-  const open = { ...gone, _id: newId('mig_us'), state: cancelled, isOpen: true as const };
+  const side = 'destination' as const;
+  const ofStored = { ...closed, _id: newId('mig_us'), projectId, side, state: cancelled };
+  const gone = { ...ofStored, _id: newId('mig_us'), projectId: newId('prj') };
+  const open = { ...gone, _id: newId('mig_us'), isOpen: true as const };
   const records = migrationCollection(us.db);
-  await records.insertMany([gone, open]);
-  const migration = storeMigrations.find(({ name }) => name === 'records-of-gone-projects');
+  await records.insertMany([ofStored, gone, open]);
+  const migration = storeMigrations.find(({ name }) => name === 'ends-of-cancelled-records');
   t.false(await migration?.isDone(us.db));
   await migration?.run(us.db, signal());
   t.true(await migration?.isDone(us.db));
   const ends = await records.find({ goneTime: { $exists: true } }).toArray();
   t.deepEqual(
     ends.map(({ _id, projectName }) => [_id, projectName]),
-    [[gone._id, projectId]],
+    [[gone._id, record.projectName]],
   );
+});
+
+test('the purge of a project keeps the lease of a migration whose work has not ended', async (t) => {
+  const { eu, projectId, record } = await left(t);
+  await addLease(eu, record._id);
+  const records = migrationCollection(eu.db);
+  await records.updateOne({ _id: record._id }, { $set: { isOpen: true } });
+  await deleteIn(eu, projectId);
+  t.true((await records.findOne({ _id: record._id }))?.isProjectPurged);
+  t.is(await eu.db.collection('leases').countDocuments(), 1);
 });
 
 test('the events of a source that staff has not purged are removed with the project', async (t) => {
