@@ -105,6 +105,12 @@ const houseRules: HouseRule[] = [
     forbidden: /^(?!\s*(\/\/|\/?\*)).*(:\s*any\b|\bas any\b)|@ts-(ignore|nocheck|expect-error)/,
   },
   {
+    rule: 'comments fit in 100 columns',
+    instead: 'wrap them: the formatter wraps only code',
+    files: /\.(ts|mjs)$/,
+    forbidden: /^(?=\s*(\/?\*|\/\/)).{101}/,
+  },
+  {
     rule: 'nothing is left for later in a comment',
     instead: 'do it, or open an issue',
     files: /\.(ts|mjs|proto)$/,

@@ -36,8 +36,8 @@ const codesBetweenServers: readonly number[] = [
 ];
 
 /**
- * Whether a server's refusal is about the server, or about this process as its client, and not about
- * the request. Such a refusal must not be passed to the caller of this process.
+ * Whether a server's refusal is about the server, or about this process as its client, and not
+ * about the request. Such a refusal must not be passed to the caller of this process.
  */
 export function isBetweenServers({ code }: SiloError): boolean {
   return codesBetweenServers.includes(code);

@@ -9,8 +9,8 @@ import {
 /** How to reach NATS. */
 export type NatsServers = {
   /**
-   * One server or several, separated by commas, `nats://` or `tls://`. The first may carry a user and
-   * a password (percent-encoded), or a token in the place of the user.
+   * One server or several, separated by commas, `nats://` or `tls://`. The first may carry a user
+   * and a password (percent-encoded), or a token in the place of the user.
    */
   url: string;
   /** A file that holds the user's password. It is read for every connection, so it may change. */

@@ -45,7 +45,9 @@ export class RepeatedRequest extends Error {
   }
 }
 
-/** The event log of one service, in its own database: decides changes, sequences and reads events. */
+/**
+ * The event log of one service, in its own database: decides changes, sequences and reads events.
+ */
 export type EventLog = LogReader &
   AsyncDisposable & {
     readonly region: string;

@@ -65,9 +65,9 @@ const unavailableErrors = [
   MongoClientClosedError,
 ];
 
-// Server errors about the server's state rather than the command: unreachable, not primary, shutting
-// down, timed out, interrupted, conflicts, lost cursors, changed passwords, points in time that
-// cannot be read any more or yet; from src/mongo/base/error_codes.yml.
+// Server errors about the server's state rather than the command: unreachable, not primary,
+// shutting down, timed out, interrupted, conflicts, lost cursors, changed passwords, points in time
+// that cannot be read any more or yet; from src/mongo/base/error_codes.yml.
 const unavailableCodes = new Set<number | string | undefined>([
   ...[6, 7, 18, 89, 91, 189, 9001, 10058, 10107, 11600, 11602, 13435, 13436, 134, 133, 262],
   ...[43, 50, 64, 100, 112, 202, 239, 246, 251, 290, 317, 365, 11601],

@@ -49,9 +49,10 @@ export function timePart(value: unknown): Date | undefined {
 }
 
 /**
- * Returns the sort key in a page token, each part read by its function; undefined for the first page,
- * whose token is empty. Refuses with INVALID_FIELD `page_token` a text that is not a token, a token of
- * another query, and a sort key with other parts: tokens are not signed, so a client can forge one.
+ * Returns the sort key in a page token, each part read by its function; undefined for the first
+ * page, whose token is empty. Refuses with INVALID_FIELD `page_token` a text that is not a token, a
+ * token of another query, and a sort key with other parts: tokens are not signed, so a client can
+ * forge one.
  */
 export function decodePageToken<const Parts extends readonly unknown[]>(
   query: unknown,

@@ -120,9 +120,9 @@ async function commit(
     try {
       return await session.commitTransaction();
     } catch (error) {
-      // MongoDB labels an answer as transient only if the transaction did not happen and never will.
-      // Any other answer, such as Interrupted, may follow a commit that was carried out: by this
-      // attempt, by an earlier one, or by the driver's own.
+      // MongoDB labels an answer as transient only if the transaction did not happen and never
+      // will. Any other answer, such as Interrupted, may follow a commit that was carried out: by
+      // this attempt, by an earlier one, or by the driver's own.
       if (isTransient(error)) throw error;
       if (attempt >= commitAttemptsMax || signal.aborted) throw new CommitUnknown(error);
       await systemSleep(fullJitterMs(attempt, commitBackoff), signal).catch(() => {});

@@ -1,7 +1,7 @@
 /**
  * `npm run generate`: generates the ts-proto stubs and the images that reflection and authorization
- * read at run time, and checks that every method has an access rule and that the rules of its request
- * compile. The output is not committed.
+ * read at run time, and checks that every method has an access rule and that the rules of its
+ * request compile. The output is not committed.
  */
 import { execFileSync } from 'node:child_process';
 import { mkdirSync, rmSync } from 'node:fs';

@@ -29,7 +29,9 @@ export function identityOf(subjectAltNames: string | undefined): PeerIdentity | 
   return { region, role, name };
 }
 
-/** The regions that a server knows: its own, and those whose project service is ROLE_REGION here. */
+/**
+ * The regions that a server knows: its own, and those whose project service is ROLE_REGION here.
+ */
 export type KnownRegions = { region: string; otherRegions?: ReadonlySet<string> | undefined };
 
 /** The role that a `service` certificate of another region has here, by its name. */
@@ -56,7 +58,9 @@ type PeerCall = {
   getAuthContext(): { sslPeerCertificate?: { subjectaltname?: string | undefined } | undefined };
 };
 
-/** Whether the CA of a certificate may issue its identity; the chain begins with the certificate. */
+/**
+ * Whether the CA of a certificate may issue its identity; the chain begins with the certificate.
+ */
 export type MayIssue = (identity: PeerIdentity, chain: readonly X509Certificate[]) => boolean;
 
 /** The identity of the caller; undefined if no certificate identifies it. */

@@ -44,7 +44,9 @@ export const defaultLimits: PortLimits = {
   },
 };
 
-/** Concurrent streams of a trusted public connection: the default of nginx, and RFC 9113's minimum. */
+/**
+ * Concurrent streams of a trusted public connection: the default of nginx, and RFC 9113's minimum.
+ */
 export const publicStreamsMax = 100;
 /** Flow-control window of a stream, on a trusted public connection: the default of HTTP/2. */
 export const publicWindowBytes = 65_535;

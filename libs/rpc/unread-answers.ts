@@ -54,8 +54,8 @@ export class UnreadAnswers<Stream extends AnswerStream> implements Disposable {
   }
 
   /**
-   * Counts an answer until its stream closes, which it does when all of it is read. Then, or when the
-   * answer is ended, `onRelease` is called once.
+   * Counts an answer until its stream closes, which it does when all of it is read. Then, or when
+   * the answer is ended, `onRelease` is called once.
    */
   add(stream: Stream, connection: object, answerBytes: number, onRelease = () => {}): void {
     const slowestMs = (answerBytes / unread.slowestBytesPerSecond) * 1_000;
@@ -64,7 +64,9 @@ export class UnreadAnswers<Stream extends AnswerStream> implements Disposable {
     stream.once('close', () => this.release(stream));
   }
 
-  /** Counts a message of a stream, which may wait for its client for any time, until it is released. */
+  /**
+   * Counts a message of a stream, which may wait for its client for any time, until it is released.
+   */
   hold(stream: Stream, connection: object, messageBytes: number): void {
     const endMs = Number.POSITIVE_INFINITY;
     this.#add({ stream, connection, bytes: messageBytes, endMs, onRelease: () => {} });

@@ -123,8 +123,8 @@ export function file(): Setting<string> {
 }
 
 /**
- * `key=value`, several separated by commas. A value may hold commas, as `ipv4:a:1,b:2` does, and no `=`.
- * No key may repeat.
+ * `key=value`, several separated by commas. A value may hold commas, as `ipv4:a:1,b:2` does, and no
+ * `=`. No key may repeat.
  */
 export function entries<Key extends string>(
   key: Setting<Key>,

@@ -50,7 +50,9 @@ export function createLineSampling({
   };
 }
 
-/** The same as a function that says whether to log, and itself logs how many calls were not logged. */
+/**
+ * The same as a function that says whether to log, and itself logs how many calls were not logged.
+ */
 export function limitLines(
   log: Logger,
   { message, ...limits }: LineLimits & { message: string },

@@ -35,8 +35,8 @@ export type Metric = { name: string; help: string; labels?: readonly string[] };
 export type Reading = number | undefined | Iterable<readonly [Record<string, string>, number]>;
 
 /**
- * Registers a metric that is read at each scrape: between scrapes it costs nothing. A counter is read
- * as its total since the process started.
+ * Registers a metric that is read at each scrape: between scrapes it costs nothing. A counter is
+ * read as its total since the process started.
  */
 export function readAtScrape(
   type: 'gauge' | 'counter',

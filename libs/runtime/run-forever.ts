@@ -8,8 +8,8 @@ const pauseCapMs = 30_000;
 /**
  * Runs `iterate` in a loop until `signal` aborts, `intervalMs` after the end of each iteration. A
  * failed iteration is logged and followed by a pause that grows with each failure in a row (equal
- * jitter, from `intervalMs` but at least 100 ms, to `capMs`). Never rejects; resolves when the signal
- * has aborted and the current iteration has ended.
+ * jitter, from `intervalMs` but at least 100 ms, to `capMs`). Never rejects; resolves when the
+ * signal has aborted and the current iteration has ended.
  */
 export async function runForever(
   options: {

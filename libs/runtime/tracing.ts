@@ -63,7 +63,9 @@ export function isTracing(): boolean {
   return isOn;
 }
 
-/** Called once, after an SDK was registered with the OpenTelemetry API; what it reports is logged. */
+/**
+ * Called once, after an SDK was registered with the OpenTelemetry API; what it reports is logged.
+ */
 export function turnTracingOn(log: Log): void {
   isOn = true;
   const throttle = new Throttle({ intervalMs: reportIntervalMs, keysMax: 1 });

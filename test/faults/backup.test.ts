@@ -1,4 +1,6 @@
-/** A backup is taken under load, everything is lost, and the backup is restored to empty servers. */
+/**
+ * A backup is taken under load, everything is lost, and the backup is restored to empty servers.
+ */
 
 import { execFile } from 'node:child_process';
 import { randomUUID } from 'node:crypto';

@@ -20,7 +20,9 @@ type AnyFaultSilo = SiloProcesses<
   AsyncDisposable & MongodbAccess & { url: string; start(): Promise<void> }
 >;
 
-/** Starts one; disposing stops it and removes its files. `main` replaces the services' main files. */
+/**
+ * Starts one; disposing stops it and removes its files. `main` replaces the services' main files.
+ */
 export function startFaultSilo(
   options: Pick<ProcessOptions<never>, 'main' | 'edges' | 'environment' | 'region'> = {},
 ): Promise<FaultSilo> {

@@ -11,7 +11,9 @@ export function certificates(region = 'us'): string {
   return region === 'us' ? directory : join(directory, region);
 }
 
-/** A certificate by `<role>-<name>`, such as `staff-operator`, of the run's CA or of another one. */
+/**
+ * A certificate by `<role>-<name>`, such as `staff-operator`, of the run's CA or of another one.
+ */
 export function certificate(name: string, directory = certificates()): TlsFiles {
   const path = (file: string) => join(directory, file);
   return { ca: path('ca.pem'), cert: path(`${name}.pem`), key: path(`${name}.key`) };

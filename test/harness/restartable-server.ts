@@ -7,7 +7,9 @@ type Server = AsyncDisposable & {
   process: OwnedProcess;
 };
 
-/** A server that a test can kill, pause and start again, on the same port and with the same users. */
+/**
+ * A server that a test can kill, pause and start again, on the same port and with the same users.
+ */
 export class RestartableServer<S extends Server> implements AsyncDisposable {
   /** The URL of its administrator. */
   readonly url: string;

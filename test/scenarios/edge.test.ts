@@ -191,7 +191,8 @@ test('a body that is not a capture gets 400 with a reason, and a decompression b
     t.is(answer.status, 400, String(body));
     t.is(reasonOf(answer), 'INVALID_BODY');
   }
-  // The last bytes of a truncated gzip are not its size: the size that is read is too large or wrong.
+  // The last bytes of a truncated gzip are not its size: the size that is read is too large or
+  // wrong.
   t.true([400, 413].includes((await send(`${edge.url}/batch/`, { body: truncated })).status));
   const bomb = gzipSync(Buffer.alloc(64 * 2 ** 20, ' '));
   t.is((await send(`${edge.url}/batch/`, { body: bomb })).status, 413);

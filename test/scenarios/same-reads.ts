@@ -54,7 +54,9 @@ function namespacesOf({ databaseName }: { databaseName: string }): string[] {
   return readCollections.map((collection) => `${databaseName}.${collection}`);
 }
 
-/** Demands that requests about a hidden and an absent thing cost the same reads, and at least one. */
+/**
+ * Demands that requests about a hidden and an absent thing cost the same reads, and at least one.
+ */
 export async function sameReads(
   t: ExecutionContext<unknown>,
   { requests, hidden, absent }: HiddenThing,

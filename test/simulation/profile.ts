@@ -301,7 +301,9 @@ export function profileOf(random: SeededRandom, off: ProtectionName | undefined)
   return withinLimits({ ...base, ...steering, faults });
 }
 
-/** If both clocks of one machine are wrong at once, a guard fails: a limit in docs/consistency.md. */
+/**
+ * If both clocks of one machine are wrong at once, a guard fails: a limit in docs/consistency.md.
+ */
 function withinLimits(profile: Profile): Profile {
   const { faults } = profile;
   if (faults.suspendGuard === 0) return profile;

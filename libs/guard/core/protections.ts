@@ -1,7 +1,7 @@
 /**
  * Everything that the guarantees of docs/consistency.md depend on, by name. All are on; a control
- * run switches one off and must find a violation. Those marked `world` are outside the cores (databases
- * and relays) and are switches of the simulated world.
+ * run switches one off and must find a violation. Those marked `world` are outside the cores
+ * (databases and relays) and are switches of the simulated world.
  * @internal Exported for tests.
  */
 export const protectionRules = {

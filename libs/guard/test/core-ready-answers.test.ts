@@ -181,7 +181,9 @@ test('a token that is used again and again is not evicted', (t) => {
   }
 });
 
-/** Has a memory learn 100 tokens whose projects have facts of 20 KB: only half of them fit in 1 MiB. */
+/**
+ * Has a memory learn 100 tokens whose projects have facts of 20 KB: only half of them fit in 1 MiB.
+ */
 function learnLarge({ memory, learn }: ReturnType<typeof warm>, onEach: (token: string) => void) {
   const capture = {
     ...{ anonymizeIps: false, generation: 0, indexedProperties: [], retentionDays: 0 },

@@ -38,7 +38,9 @@ export type ForwardDependencies = {
   clock: Pick<Clock, 'now'>;
   /** Clients of the project service in the other regions. */
   regions: ReadonlyMap<string, Pick<RegionClient, 'forwardCapture'>>;
-  /** Receives each request whose captures are forwarded; names the project if another region did. */
+  /**
+   * Receives each request whose captures are forwarded; names the project if another region did.
+   */
   onDeadToken(request: DeadTokenRequest): void;
 };
 

@@ -17,8 +17,8 @@ export function noteToken(request: FastifyRequest, token: string): void {
 }
 
 /**
- * Returns a function that writes a log line of a refused request, with the fingerprint of its project
- * token. During a flood the number of lines is limited.
+ * Returns a function that writes a log line of a refused request, with the fingerprint of its
+ * project token. During a flood the number of lines is limited.
  */
 export function createRefusalLines(
   log: Log,

@@ -49,8 +49,8 @@ export async function endMigrated(dependencies: Dependencies, signal: AbortSigna
 }
 
 /**
- * Takes one turn per call: asks about the projects that have migrated to one region, page by page. A
- * turn after a failed one begins at the next page.
+ * Takes one turn per call: asks about the projects that have migrated to one region, page by page.
+ * A turn after a failed one begins at the next page.
  * @internal Exported for tests.
  */
 export function endingMigrated(

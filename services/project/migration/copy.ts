@@ -189,7 +189,7 @@ class EventCopy implements Copy {
     return this.#options.clock.monotonicMs();
   }
 
-  /** Scanned and compared: after a restarted scan, which receives digests, events may be missing. */
+  /** Scanned and compared: a restarted scan receives digests, so events may be missing. */
   get #isWhole(): boolean {
     return this.#checkpoint.isScanned && this.#isVerified;
   }

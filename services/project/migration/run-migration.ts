@@ -252,7 +252,9 @@ async function whyCancelled(
   return migration?.state === cancelled ? migration.failure : undefined;
 }
 
-/** Like `countUnmatched`, but also returns why the events could not be counted, if one is damaged. */
+/**
+ * Like `countUnmatched`, but also returns why the events could not be counted, if one is damaged.
+ */
 async function unmatchedFailure(
   work: Work,
   record: MigrationDocument,

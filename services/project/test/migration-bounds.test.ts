@@ -49,7 +49,9 @@ async function store(db: Db, documents: readonly Uint8Array[]): Promise<void> {
   }
 }
 
-/** Returns the largest number of events that one transaction removes, once this many are removed. */
+/**
+ * Returns the largest number of events that one transaction removes, once this many are removed.
+ */
 async function watchRemovals(t: ExecutionContext, db: Db) {
   const deletes = { operationType: 'delete', 'ns.coll': 'captured_events' };
   const changes = db.watch([{ $match: deletes }]);

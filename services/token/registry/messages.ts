@@ -28,7 +28,8 @@ export type StoredLease = {
  *   such a lease.
  * - `readRequirement`: reads the requirement. It includes every requirement that was durable before
  *   the last `renewLease` whose completion was known before this request.
- * - `raiseRequirement`: raises the requirement to the later of each position. Done only when durable.
+ * - `raiseRequirement`: raises the requirement to the later of each position. Done only when
+ *   durable.
  * - `listLeases`: lists all leases, at least as new as every write known before the request.
  * - `releaseLease`: ends a lease, even one that is inserted later: an Acquire may be carried out
  *   after the Release. With `owner`, requires that the lease belongs to this owner.

@@ -25,7 +25,8 @@ const pageWithinMs = 30_000;
 
 /**
  * The newest 100 events with a common `$host` of a project that has 1,000 events, by the service's
- * store, among a million events of 100 other projects (by `--events` among ten million): the median.
+ * store, among a million events of 100 other projects (by `--events` among ten million): the
+ * median.
  *
  * The floor: the same among 10,000 of them, in another database of the same mongod, which serves
  * this row alone.

@@ -73,7 +73,9 @@ async function buildOf(bench: Bench, side: Side): Promise<string> {
   return side === 'measured' ? presentBuild : await bench.againstBuild();
 }
 
-/** Runs both builds at once, on the state of an earlier start, and reads them over the same windows. */
+/**
+ * Runs both builds at once, on the state of an earlier start, and reads them over the same windows.
+ */
 async function whileIdle(
   bench: Bench,
   read: (before: Usage, after: Usage) => number,

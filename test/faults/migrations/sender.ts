@@ -30,8 +30,8 @@ const stopWithinMs = 60_000;
 export const unanswered = 0;
 
 /**
- * posthog-node, unmodified, which sends events with the names `<prefix> 0`, `<prefix> 1` and so on, each
- * with a flush.
+ * posthog-node, unmodified, which sends events with the names `<prefix> 0`, `<prefix> 1` and so on,
+ * each with a flush.
  */
 export function keepSending(token: string, host: string, prefix: string): Sender {
   const last = new Map<string, number>();

@@ -1,9 +1,10 @@
 /**
- * `npm run upgrade`: starts the last release, two processes of each service, and replaces them one by
- * one by those of this checkout, while people and SDKs work. Then it goes back to the last release
- * the same way, as an operator who rolls back does, and replaces it for good. Nothing may fail beyond a
- * repeated UNAVAILABLE, access that ended is refused at once by the guards of both releases, and the
- * invariants hold at the end: what the last release wrote after the way back is migrated, too.
+ * `npm run upgrade`: starts the last release, two processes of each service, and replaces them one
+ * by one by those of this checkout, while people and SDKs work. Then it goes back to the last
+ * release the same way, as an operator who rolls back does, and replaces it for good. Nothing may
+ * fail beyond a repeated UNAVAILABLE, access that ended is refused at once by the guards of both
+ * releases, and the invariants hold at the end: what the last release wrote after the way back is
+ * migrated, too.
  *
  *   npm run upgrade                    from the commit that last changed protos/released.binpb
  *   npm run upgrade -- --from COMMIT   from another one
