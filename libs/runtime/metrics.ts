@@ -123,7 +123,11 @@ export async function serveMetrics(
   // Without these options and listeners, Node refuses some requests itself and reports nothing.
   const server = createServer({ requireHostHeader: false }, serve)
     .on('checkExpectation', serve)
-    .on('connect', (_, socket: Socket) => refuse(new Error('CONNECT is not served'), socket))
+    .on('connect', (_, socket: Socket) => {
+      // Node has removed its own listener: a reset by the client would end the process.
+      socket.on('error', () => {});
+      refuse(new Error('CONNECT is not served'), socket);
+    })
     .on('clientError', refuse);
   server.listen(address.port, address.host);
   await once(server, 'listening'); // rejects on 'error'

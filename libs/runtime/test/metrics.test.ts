@@ -1,5 +1,8 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
 import test from 'ava';
 import { Counter } from 'prom-client';
+import { untilIs } from '../../../test/harness/eventually.ts';
 import { silentLogger } from '../log.ts';
 import { createMetrics, serveMetrics } from '../metrics.ts';
 
@@ -28,6 +31,21 @@ test('only GET /metrics is served, and /live, which collects nothing', async (t)
   t.is((await fetch(`${at}/`)).status, 404);
   t.is((await fetch(`${at}/metrics`, { method: 'POST' })).status, 405);
   t.is(await (await fetch(`${at}/live`)).text(), 'live\n');
+});
+
+test('a client that sends CONNECT and resets its connection does no harm', async (t) => {
+  const metrics = registryWithCounter();
+  await using server = await serveMetrics(anywhere, metrics, { log });
+  const { port } = server.address;
+  const socket = connect({ host: '127.0.0.1', port });
+  await once(socket, 'connect');
+  socket.write('CONNECT x:1 HTTP/1.1\r\nHost: a\r\n\r\n');
+  socket.resetAndDestroy();
+  await untilIs(1, async () => {
+    const refusals = await metrics.getSingleMetric('silo_listener_refusals_total')?.get();
+    return refusals?.values[0]?.value;
+  });
+  t.is((await fetch(`http://127.0.0.1:${port}/live`)).status, 200);
 });
 
 test('the port is free after disposal and after an abort', async (t) => {

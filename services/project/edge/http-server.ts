@@ -111,10 +111,13 @@ export async function createHttpServer(
     limitConnectionsPerAddress(app, limits.connectionsPerAddressMax, reportListener);
   }
   // Node would close the connection of a CONNECT without reporting it.
-  app.server.on('connect', (_, socket: Socket) =>
-    refuseBroken(new Error('CONNECT is not served'), socket),
-  );
-  // Node would refuse each expectation except 100-continue; RFC 9110 allows to ignore them.
+  app.server.on('connect', (_, socket: Socket) => {
+    // Node has removed its own listener: a reset by the client would end the process.
+    socket.on('error', () => {});
+    refuseBroken(new Error('CONNECT is not served'), socket);
+  });
+  // Node would refuse each expectation except 100-continue; RFC 9110 allows a server to ignore
+  // them.
   app.server.on('checkExpectation', (request, response) => {
     app.server.emit('request', request, response);
   });

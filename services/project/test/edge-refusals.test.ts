@@ -1,4 +1,5 @@
 /** The metrics and log lines of refused requests of the HTTP edge, without a database. */
+import { once } from 'node:events';
 import { keptLog } from '@silo/rpc/test/support.ts';
 import { fingerprintOf, hashOf, newProjectToken } from '@silo/tokens/secrets.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -101,6 +102,21 @@ test('text that Node does not accept as HTTP is counted, and logged once per add
     [byListener, 'edge', 'headers_too_large', host],
   ]);
   t.regex(lines[0] ?? '', /"error":"HPE_\w+"/);
+});
+
+test('a client that sends CONNECT and resets its connection does no harm', async (t) => {
+  const { port, refusals } = await open(t);
+  const request = `CONNECT ${host}:1 HTTP/1.1\r\nHost: ${host}\r\n\r\n`;
+  const early = connectTo(t, port).socket;
+  await once(early, 'connect');
+  early.write(request);
+  early.resetAndDestroy();
+  await untilIs(1, async () => (await refusals())['edge protocol']);
+  const late = connectTo(t, port);
+  late.socket.write(request);
+  t.regex(await ended(late.seen), /^HTTP\/1\.1 400 /);
+  late.socket.resetAndDestroy();
+  t.is((await fetch(`http://${host}:${port}/healthz/live`)).status, 200);
 });
 
 test('headers that take too long are counted and logged', async (t) => {
