@@ -153,6 +153,8 @@ export class Front implements Disposable {
     for (const http2Server of http2ServersOf(server)) {
       this.#connections.watch(http2Server);
       receiveStreams(http2Server, (stream, headers, proceed) => {
+        // grpc-js adds its own listener only to the streams that it gets.
+        stream.on('error', () => {});
         dropLongDeadline(headers);
         const connection = this.#connections.of(stream);
         if (connection === undefined) {
@@ -190,7 +192,6 @@ export class Front implements Disposable {
     connection: Connection,
     proceed: () => void,
   ): Promise<void> {
-    stream.on('error', () => {}); // grpc-js adds its own listener later
     // HTTP/2 limits them too, but only for a client that acknowledges the settings of the server.
     if (headerBytesOf(headers) > headerBytesMax) {
       this.#reportListener('headers_too_large', connection.address);

@@ -27,7 +27,7 @@ import {
   longRates,
   startPublic,
 } from './front-support.ts';
-import { beginCall, connectRaw, framed, outcomeOfRaw } from './raw-client.ts';
+import { beginCall, connectRaw, firstBytes, framed, outcomeOfRaw } from './raw-client.ts';
 import {
   accountService,
   createAccountRequest,
@@ -78,6 +78,24 @@ test('in a burst of connections, one TLS handshake begins in each turn; a reset 
   t.deepEqual(begun, [first, last]);
   for (const socket of [first, last]) socket.destroy();
   await untilIs(0, () => connections.count);
+});
+
+test('a client that begins a call and resets its connection does no harm', async (t) => {
+  const { tls, accounts, tcp } = await startPublic(t);
+  const socket = tcp(attackersAddress);
+  await once(socket, 'connect');
+  const secure = connectTls({
+    ...{ socket, servername: 'localhost', ALPNProtocols: ['h2'] },
+    ca: readFileSync(tls.ca),
+  });
+  secure.on('error', () => {});
+  // At once, so that the server learns of the reset before it has read the call.
+  secure.once('secureConnect', () => {
+    secure.write(firstBytes(getAccountPath));
+    socket.resetAndDestroy();
+  });
+  await once(socket, 'close');
+  t.is(await outcomeOf(accounts.getAccount({})), 'OK');
 });
 
 test('a connection never evicts one of another address until the port is full', async (t) => {

@@ -66,6 +66,25 @@ export function beginCall(
   return stream;
 }
 
+/** The first bytes of an HTTP/2 connection, which begin one gRPC call (RFC 9113, RFC 7541). */
+export function firstBytes(path: string): Buffer {
+  const field = (index: number[], value: string) =>
+    Buffer.from([...index, value.length, ...Buffer.from(value)]);
+  const headers = Buffer.concat([
+    Buffer.from([0x83, 0x87]), // :method POST, :scheme https
+    field([0x04], path),
+    field([0x01], 'localhost'), // :authority
+    field([0x0f, 0x10], 'application/grpc'), // content-type
+  ]);
+  const [settingsType, headersType, endHeaders] = [4, 1, 4];
+  return Buffer.concat([
+    Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
+    Buffer.from([0, 0, 0, settingsType, 0, 0, 0, 0, 0]),
+    Buffer.from([0, 0, headers.length, headersType, endHeaders, 0, 0, 0, 1]),
+    headers,
+  ]);
+}
+
 /** The result of a raw call: its gRPC status and message, or the code of the reset. */
 export type RawOutcome = { status?: string; message?: string; reset?: number };
 
