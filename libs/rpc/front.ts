@@ -109,7 +109,7 @@ export class Front implements Disposable {
   readonly #authenticate: FrontOptions['authenticate'];
   readonly #reportRefused: FrontOptions['reportRefused'];
   readonly #reportListener: ReportListenerRefusal;
-  /** The streams whose refusal this class or the pipeline reports. */
+  /** The streams that a handler serves, or whose refusal this class reports. */
   readonly #reported = new WeakSet<object>();
   readonly #reflectionSlots = new ReflectionSlots();
   readonly #turns = new PacedTurns(untrustedCallsPerTurn);
@@ -169,8 +169,8 @@ export class Front implements Disposable {
   }
 
   /**
-   * How a call arrived, for the call object that grpc-js passes to a handler. The caller reports
-   * how the call ends.
+   * How a call arrived, for the call object that grpc-js passes to a handler. From then on, an
+   * error of the call is one of its handler, not a refusal of the listener.
    */
   arrivalOf(call: object): Arrival {
     const stream = http2StreamOf(call);

@@ -31,7 +31,11 @@ const { SERVING, NOT_SERVING, SERVICE_UNKNOWN } = HealthCheckResponse_ServingSta
 // The limit of List in the health protocol: RESOURCE_EXHAUSTED above it.
 const listMax = 100;
 
-export function createHealth(serviceNames: readonly string[]): Health {
+/** The health of a port with these services. Calls `handlerBegan` at the start of each call. */
+export function createHealth(
+  serviceNames: readonly string[],
+  handlerBegan: (call: object) => void,
+): Health {
   const followers = ['', ...serviceNames];
   const statuses = new Map(followers.map((name) => [name, answer(NOT_SERVING)]));
   const watchers = new Map<Watcher, string>();
@@ -44,9 +48,11 @@ export function createHealth(serviceNames: readonly string[]): Health {
   };
 
   const check: handleUnaryCall<Decoded<HealthCheckRequest>, HealthCheckResponse> = (
-    { request },
+    call,
     callback,
   ) => {
+    handlerBegan(call);
+    const { request } = call;
     if ('undecodable' in request) return callback(undecodableStatus);
     const known = statuses.get(request.request.service);
     if (known !== undefined) return callback(null, known);
@@ -56,13 +62,18 @@ export function createHealth(serviceNames: readonly string[]): Health {
     });
   };
 
-  const list: handleUnaryCall<Decoded<HealthListRequest>, HealthListResponse> = (_, callback) => {
+  const list: handleUnaryCall<Decoded<HealthListRequest>, HealthListResponse> = (
+    call,
+    callback,
+  ) => {
+    handlerBegan(call);
     callback(null, { statuses: Object.fromEntries([...statuses].slice(0, listMax)) });
   };
 
   const watch: handleServerStreamingCall<Decoded<HealthCheckRequest>, HealthCheckResponse> = (
     call,
   ) => {
+    handlerBegan(call);
     if ('undecodable' in call.request) {
       call.emit('error', undecodableStatus);
       return;

@@ -22,16 +22,18 @@ const reflectionServiceNames = [
 /**
  * Serves server reflection, v1 and v1alpha, from the image: these services and what they import,
  * with comments and options, and nothing else. The image is loaded at the first request, because
- * most processes never get one.
+ * most processes never get one. Calls `handlerBegan` at the start of each call.
  */
 export function addReflection(
   server: Server,
   loadImage: () => Image,
   serviceNames: readonly string[],
+  handlerBegan: (call: object) => void,
 ): void {
   const names = [...serviceNames, ...reflectionServiceNames].sort();
   let described: DescribedFiles | undefined;
   const serve: handleBidiStreamingCall<Decoded<ServerReflectionRequest>, Buffer> = (call) => {
+    handlerBegan(call);
     described ??= describeFiles(loadImage(), names);
     const files = described;
     const sent = new Set<DescFile>();

@@ -140,10 +140,11 @@ export async function startServer(options: ServerOptions): Promise<RunningServer
   );
   for (const service of services) addService(server, service, pipeline, rules, internal);
   const serviceNames = services.map(({ serviceName }) => serviceName);
-  const health = createHealth(serviceNames);
+  const handlerBegan = (call: object) => void front.arrivalOf(call);
+  const health = createHealth(serviceNames, handlerBegan);
   health.addTo(server);
   const describedImage = () => options.image ?? loadCommentedImage();
-  addReflection(server, describedImage, [...serviceNames, healthServiceName]);
+  addReflection(server, describedImage, [...serviceNames, healthServiceName], handlerBegan);
   const address = await bind(server, options);
   front.watch(server);
   let quiet: Promise<void> | undefined;

@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { type ClientHttp2Session, constants } from 'node:http2';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import { HealthCheckRequest } from '@silo/protos/gen/grpc/health/v1/health.ts';
 import { FactServiceClient } from '@silo/protos/gen/silo/org/internal/v1/fact_service.ts';
 import { createMetrics } from '@silo/runtime/metrics.ts';
 import test, { type ExecutionContext } from 'ava';
@@ -13,7 +14,9 @@ import {
   createAccountPath,
   getAccountPath,
   longRates,
+  reflectionPath,
   startPublic,
+  watchPath,
 } from './front-support.ts';
 import { beginCall, connectRaw, framed, outcomeOfRaw } from './raw-client.ts';
 import {
@@ -28,6 +31,7 @@ import {
 } from './support.ts';
 
 const secret = 'hidden-by-the-client';
+const checkPath = '/grpc.health.v1.Health/Check';
 
 /** The log and the metrics of a port. */
 function kept() {
@@ -246,15 +250,25 @@ test('calls of a handler, refused or not, are not counted as refused by the list
   const { accounts, attack } = await startPublic(t, port.options);
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
   const session = await attack();
-  for (const [path, code] of [
-    [getAccountPath, '16'],
-    ['/grpc.health.v1.Health/Check', '0'],
-    ['/no.such.Service/Method', '12'],
+  const empty = Buffer.alloc(0);
+  const undecodable = Buffer.from([0x0a, 0x7f]);
+  const unknown = HealthCheckRequest.encode({ service: 'no.such.Service' }).finish();
+  for (const [path, body, code] of [
+    [getAccountPath, empty, '16'],
+    [checkPath, empty, '0'],
+    [checkPath, unknown, '5'],
+    [checkPath, undecodable, '3'],
+    [watchPath, undecodable, '3'],
+    [reflectionPath, undecodable, '3'],
+    ['/no.such.Service/Method', empty, '12'],
   ] as const) {
     const call = beginCall(session, path);
-    call.end(framed(Buffer.alloc(0)));
-    t.is((await outcomeOfRaw(call)).status, code);
+    call.end(framed(body));
+    t.is((await outcomeOfRaw(call)).status, code, path);
   }
+  const watch = beginCall(session, watchPath, { 'grpc-timeout': '1S' });
+  watch.end(framed(empty));
+  t.is((await outcomeOfRaw(watch)).status, '4');
   session.destroy();
   t.is(await outcomeOf(accounts.getAccount({})), 'OK');
   t.deepEqual(await port.counts(), {});
