@@ -37,19 +37,24 @@ function checkNumbers(
   }
 }
 
-/** The event that must precede all other events of a resource. */
-const beginnings: readonly { begins: string; field: string; others: RegExp }[] = [
-  { begins: 'org.account_created', field: 'accountId', others: /^org\.account_/ },
+/** The event that must precede all other events of a resource in a region. */
+const beginnings: readonly { begins: RegExp; field: string; others: RegExp }[] = [
+  { begins: /^org\.account_created$/, field: 'accountId', others: /^org\.account_/ },
   {
-    begins: 'org.organization_created',
+    begins: /^org\.organization_created$/,
     field: 'organizationId',
     others: /^org\.(organization|member|invite)_/,
   },
-  { begins: 'org.invite_created', field: 'inviteId', others: /^org\.invite_/ },
-  { begins: 'project.created', field: 'projectId', others: /^project\.(updated|moved|deleted)$/ },
-  { begins: 'token.created', field: 'fingerprint', others: /^token\.revoked$/ },
-  { begins: 'token.key_created', field: 'keyId', others: /^token\.key_/ },
-  { begins: 'billing.subscription_created', field: 'organizationId', others: /^billing\./ },
+  { begins: /^org\.invite_created$/, field: 'inviteId', others: /^org\.invite_/ },
+  {
+    // A project from another region was created there.
+    begins: /^project\.(created|migrated)$/,
+    field: 'projectId',
+    others: /^project\.(updated|moved|deleted)$/,
+  },
+  { begins: /^token\.created$/, field: 'fingerprint', others: /^token\.revoked$/ },
+  { begins: /^token\.key_created$/, field: 'keyId', others: /^token\.key_/ },
+  { begins: /^billing\.subscription_created$/, field: 'organizationId', others: /^billing\./ },
 ];
 
 /** Events that share a revision, and the thing with this revision. */
@@ -72,8 +77,8 @@ function checkOrder(findings: Findings, { service, emitted }: ServiceLog): void 
     const fields = fieldsOf(each);
     const at = `${service} ${each.sequence ?? 'outbox'}, ${each.name}`;
     for (const { begins, field, others } of beginnings) {
-      const thing = `${begins} ${fields[field]}`;
-      if (each.name === begins) begun.add(thing);
+      const thing = `${begins.source} ${fields[field]}`;
+      if (begins.test(each.name)) begun.add(thing);
       else if (others.test(each.name)) {
         findings.expect(begun.has(thing), 'causes precede effects', `${at}: no ${thing} before`);
       }
